@@ -55,8 +55,13 @@ async function devicesUrls(): Promise<NodeJS.ProcessEnv> {
 
 /** Returns the URLs and the token of the stack of `make stack`. */
 async function stackUrls(): Promise<NodeJS.ProcessEnv> {
-  const { fanout, ingest, token } = await stackEndpoints();
-  return { TARGET: fanout.map(({ url }) => url).join(','), INGEST: ingest[0]?.url, TOKEN: token };
+  const { fanout, ingest, control, token } = await stackEndpoints();
+  return {
+    TARGET: fanout.map(({ url }) => url).join(','),
+    INGEST: ingest[0]?.url,
+    CONTROL: control?.url,
+    TOKEN: token,
+  };
 }
 
 async function stackEndpoints(): Promise<Endpoints> {

@@ -46,6 +46,20 @@ export const control: Dashboard = {
             { expr: `min(tailrace_control_limit_open_commands{${jobs}})`, legend: 'limit', isLimit: true },
           ],
         },
+        nearLimit({
+          ...ofControl,
+          gauge: 'open_fleet_commands',
+          title: 'Open fleet commands',
+          unit: 'short',
+          description: 'Commands to many devices that are not final. At the limit new ones are refused.',
+        }),
+        nearLimit({
+          ...ofControl,
+          gauge: 'fleet_watchers',
+          title: 'Watchers of fleet commands',
+          unit: 'short',
+          description: 'Requests that follow the progress of a fleet command. At the limit new ones are refused.',
+        }),
         {
           title: 'Duration of commands',
           unit: 's',

@@ -9,6 +9,7 @@ import { issueToken } from '@tailrace/platform/token';
 import { type ClusterFixture, runLabel, strangerPort } from './cluster-fixture.ts';
 import { createClusterImages } from './cluster-images.ts';
 import { placeFrom, whyNotHere } from './cluster-place.ts';
+import { testDeciding } from './deciding.ts';
 import { testDisruptions } from './disruptions.ts';
 import { testEmbedded } from './embedded.ts';
 import { testInstalled } from './installed.ts';
@@ -74,7 +75,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => void removeNamespaces().finally(() => process.exit(130)));
 }
 
-test('Kafka and NATS are ready, from plain manifests, in a namespace that enforces "restricted"', async () => {
+test('Kafka, NATS and PostgreSQL are ready, from plain manifests, in a namespace that enforces "restricted"', async () => {
   await command('kubectl', ['apply', '-f', '-'], {
     input: JSON.stringify(namespaceObject(place.namespace, 'restricted')),
   });
@@ -83,12 +84,16 @@ test('Kafka and NATS are ready, from plain manifests, in a namespace that enforc
     subject: 'cluster-test',
     publish: ['>'],
     subscribe: ['>'],
+    command: ['>'],
+    receiveCommands: ['>'],
+    roles: ['auditor'],
     expiresInMs: 24 * 3_600_000,
   });
   await kubectl.apply(secretObject('keys', { 'token-secret': secret, token }));
   await kubectl.run(['apply', '-f', brokers]);
   await kubectl.rolledOut('statefulset/kafka', brokersDeadlineMs);
   await kubectl.rolledOut('deployment/nats', brokersDeadlineMs);
+  await kubectl.rolledOut('statefulset/postgres', brokersDeadlineMs);
   await kubectl.apply(
     clientsObject('clients', images.clients, 'keys'),
     strangerObject('stranger', images.clients, strangerPort),
@@ -100,6 +105,7 @@ test('Kafka and NATS are ready, from plain manifests, in a namespace that enforc
 
 testInstalled(fixture);
 testIsolation(fixture);
+testDeciding(fixture);
 testDisruptions(fixture);
 testLeaving(fixture);
 testEmbedded(fixture);

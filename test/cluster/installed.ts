@@ -30,7 +30,7 @@ export function testInstalled(fixture: ClusterFixture): void {
     await release.upgrade([], rolloutMs);
     const pods = await kubectl.pods(releaseLabel);
     step(`${pods.length} pods are ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
-    assert.ok(pods.length >= 5, 'two fanout nodes, ingest, dashboard, simulator');
+    assert.ok(pods.length >= 8, 'two fanout nodes, ingest, alarms, two of control, dashboard, simulator');
     for (const pod of pods) {
       const { name } = pod.metadata;
       assert.ok(isReady(pod), name);

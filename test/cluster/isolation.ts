@@ -11,7 +11,7 @@ export function testIsolation({ kubectl, place }: ClusterFixture): void {
     open,
   });
 
-  test('another pod connects to the public ports only: not to 9090, Kafka, NATS', async () => {
+  test('another pod connects to the public ports only: not to 9090, Kafka, NATS, PostgreSQL', async () => {
     const pods = await kubectl.pods(releaseLabel);
     const internal = pods.map(({ metadata: { name }, status: { podIP = '' } }) => ({
       name: `the internal port of ${name}`,
@@ -23,6 +23,8 @@ export function testIsolation({ kubectl, place }: ClusterFixture): void {
       service('tailrace-fanout', 8081, true),
       service('tailrace-ingest', 8082, true),
       service('tailrace-dashboard', 8080, true),
+      service('tailrace-control', 8085, true),
+      service('postgres', 5432, false),
       service('kafka', 9092, false),
       service('nats', 4222, false),
       ...internal,
@@ -36,7 +38,8 @@ export function testIsolation({ kubectl, place }: ClusterFixture): void {
     const stranger = { name: 'another pod', host: podIP, port: strangerPort };
     // Proves that the ports are open, so that a policy and not a missing listener closes them.
     assert.deepEqual(await probeEndpoints(kubectl, 'clients', [expectedOpen(api), expectedOpen(stranger)]), []);
-    const needs = { fanout: ['kafka', 'nats'], ingest: ['kafka', 'nats'], dashboard: [] as string[] };
+    const brokers = ['kafka', 'nats'];
+    const needs = { fanout: brokers, ingest: brokers, control: [...brokers, 'postgres'], dashboard: [] as string[] };
     const wrong: string[] = [];
     let probed = 0;
     for (const [component, needed] of Object.entries(needs)) {
@@ -46,6 +49,7 @@ export function testIsolation({ kubectl, place }: ClusterFixture): void {
         const endpoints = [
           service('kafka', 9092, needed.includes('kafka')),
           service('nats', 4222, needed.includes('nats')),
+          service('postgres', 5432, needed.includes('postgres')),
           { ...stranger, open: false },
         ];
         // "Traffic to and from the node where a Pod is running is always allowed":

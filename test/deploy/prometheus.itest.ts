@@ -16,6 +16,7 @@ import { type Peer, startPeer } from '../../services/edge/test/modbus-peer.ts';
 import { type OpcuaPeer, startNodeOpcuaServer } from '../../services/edge/test/opcua-peer.ts';
 import { freePortBase } from '../ports.ts';
 import { createWatcher, type Watcher } from '../watcher.ts';
+import { ControlLoad } from './control-load.ts';
 import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
 
 /**
@@ -36,6 +37,7 @@ let modbus: Peer;
 let opcua: OpcuaPeer;
 let edge: { readonly internal: string };
 let alarms: { readonly internal: string };
+let controlLoad: ControlLoad;
 
 before(async () => {
   mosquitto = await startMosquitto();
@@ -56,6 +58,9 @@ before(async () => {
   await cluster.start();
   edge = await startEdge();
   alarms = await cluster.startAlarms();
+  const control = await cluster.startControl();
+  controlLoad = new ControlLoad(cluster, control.url);
+  await controlLoad.start();
   load = new Load();
   await load.start();
   await startPrometheus();
@@ -77,6 +82,7 @@ async function writeBridges(port: number): Promise<string> {
 after(async () => {
   await prometheus?.stop({ signal: 'SIGTERM', deadlineMs: 5_000 });
   await load?.stop();
+  await controlLoad?.stop();
   await cluster?.stop();
   await mosquitto?.stop();
   await modbus?.stop();
@@ -186,7 +192,9 @@ function pause(ms: number): Promise<void> {
 }
 
 function targets(): string[] {
-  return [...cluster.fanout, cluster.ingest, edge, alarms].map(({ internal }) => internal.replace('http://', ''));
+  return [...cluster.fanout, cluster.ingest, edge, alarms, ...cluster.control].map(({ internal }) =>
+    internal.replace('http://', ''),
+  );
 }
 
 async function startPrometheus(): Promise<void> {

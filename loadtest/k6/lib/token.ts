@@ -11,6 +11,6 @@ export function tokenFor({ token, tokenSecret, prefix, durationMs, graceMs }: Se
   const part = (fields: object) => encoding.b64encode(JSON.stringify(fields), 'rawurl');
   const all = [`${prefix}.>`];
   const exp = Math.ceil((nowMs + durationMs + graceMs + marginMs) / 1000);
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: 'loadtest', exp, publish: all, subscribe: all })}`;
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: 'loadtest', exp, publish: all, subscribe: all, command: all })}`;
   return `${signed}.${crypto.hmac('sha256', tokenSecret, signed, 'base64rawurl')}`;
 }

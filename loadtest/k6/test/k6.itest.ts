@@ -5,6 +5,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { DeviceConnection } from '@tailrace/client/device';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { freePort } from '@tailrace/testkit/free-port';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -39,6 +40,8 @@ before(async () => {
   cluster = new StackCluster({ nodes: 2, data: dir.path, keepsData: false, portBase, drainMs: 500, print: () => {} });
   await cluster.start();
   urls = {
+    // For `inspect`; the test of commands starts control.
+    CONTROL: 'http://127.0.0.1:1',
     TARGET: cluster.fanout.map(({ port }) => `ws://127.0.0.1:${port}`).join(','),
     INGEST: cluster.ingest.url,
     TOKEN: cluster.token,
@@ -99,6 +102,27 @@ for (const encoding of ['proto', 'json']) {
     assert.match(await readFile(join(dir.path, 'smoke.html'), 'utf8'), /All objectives are met/);
   });
 }
+
+k6Test('each command has one final state at each watcher, and a device that is away fails the run', async () => {
+  const control = await cluster!.startControl();
+  const device = 'loadtest.pump';
+  const connection = new DeviceConnection({
+    ...{ url: cluster!.ingest.url, device, token: cluster!.token },
+    onCommand: (_command, answer) => answer.reply({ state: 'done', confirmedBy: 'device' }),
+  });
+  connection.start();
+  try {
+    const env = { CONTROL: control.url, RATE: '20', DURATION: '3s', SLO_LATENCY_MS: '5000' };
+    const { code, output } = await run('control', { ...env, COMMAND_DEVICES: device });
+    assert.equal(code, 0, output);
+    assert.match(output, /All objectives are met/);
+    const away = await run('control', { ...env, COMMAND_DEVICES: 'loadtest.away', RATE: '2', DURATION: '1s' });
+    assert.equal(away.code, thresholdsCrossed, away.output);
+    assert.match(away.output, /tailrace_commands_not_done +count==0 +[1-9]\d* +NOT MET/);
+  } finally {
+    await connection.close();
+  }
+});
 
 k6Test('one frame that a proxy loses fails the run, with an error that names the device', async () => {
   const proxy = await startLossyProxy(cluster!.fanout[0]!.port, 50);
@@ -176,7 +200,7 @@ k6Test('an archive of a scenario fits into a ConfigMap', async () => {
 
 k6Test('k6 accepts every scenario', async () => {
   const files = await readdir(scenarios);
-  assert.equal(files.length, 10);
+  assert.equal(files.length, 11);
   for (const file of files) {
     const { code, output } = await runK6(
       ['inspect', '--include-system-env-vars', '--execution-requirements', join(scenarios, file)],
