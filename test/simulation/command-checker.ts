@@ -2,7 +2,7 @@ import { patternCovers, patternMatches } from '@tailrace/protocol/pattern';
 import type { Violations } from './violation.ts';
 
 /** How long a command of a former holder may be on its way after a lease was acknowledged, ms: see `#checkLeases`. */
-export const inFlightMs = 22_000;
+export const inFlightMs = 30_000;
 /** How much later than its deadline a device may start a command, for the drift of its clock since its login, ms. */
 const lateMs = 100;
 
@@ -124,7 +124,7 @@ export class CommandChecker {
     this.counts.accepted++;
     const other = this.#leases.find(
       ({ scope, holder, fromMs, toMs }) =>
-        holder !== sender && patternMatches(scope, device) && fromMs <= requestedMs && this.#now() <= toMs,
+        holder !== sender && patternMatches(scope, device) && fromMs <= requestedMs && this.#now() < toMs,
     );
     if (other !== undefined)
       this.#add(`${key} for ${device} was accepted, although ${other.holder} has the lease ${other.token}`);
