@@ -30,7 +30,7 @@ function transitions(key: string, ...states: readonly string[]): TransitionFacts
   });
 }
 
-/** What is right for these transitions, with changes. */
+/** What log, store and audit have of these transitions, with changes. */
 function factsOf(stored: readonly TransitionFacts[], changes: Partial<ControlFacts> = {}): ControlFacts {
   const entries = stored.map(({ command, number, state }, index) => {
     const details = { command, number };

@@ -151,8 +151,8 @@ export class CommandChecker {
   }
 
   /**
-   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to call
-   * when the request has no effect any more.
+   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to
+   * call when the request has no effect any more.
    */
   leaseContested(name: string): () => void {
     const scope = { name };
@@ -181,7 +181,7 @@ export class CommandChecker {
     if (times > 1) this.#add(`${device} executes ${key} ${times} times`);
     const submission = this.#submissions.get(key);
     if (submission === undefined || submission.device !== device)
-      this.#add(`${device} executes ${key}, which nobody has requested of it`);
+      this.#add(`${device} executes ${key}, which no person has requested of it`);
     else if (nowMs > submission.deadline + lateMs)
       this.#add(`${device} executes ${key} ${Math.round(nowMs - submission.deadline)} ms after its deadline`);
     else this.#checkLeases(device, submission, nowMs);
@@ -263,7 +263,7 @@ export class CommandChecker {
     this.#stateCounts.set(state, (this.#stateCounts.get(state) ?? 0) + 1);
     const submission = this.#submissions.get(key);
     if (submission === undefined) {
-      this.#add(`nobody has requested the command ${id} with the key ${key}`);
+      this.#add(`no person has requested the command ${id} with the key ${key}`);
       return;
     }
     const { device, qos } = submission;

@@ -79,7 +79,7 @@ test('a lease is taken over by a supervisor, and queued commands of the former h
   assert.ok(!node.sent.some((sent) => sent.device === device));
 });
 
-test('a lease that is granted while the node of the device is looked for stops the command of another', async (t) => {
+test('a lease that is granted while the node of the device is being found stops the command of another', async (t) => {
   const device = 'plant1.line6.press1';
   node.connect(device);
   t.after(() => {
