@@ -27,6 +27,7 @@ import { markedCommandsFrom } from './commands/marked-commands.ts';
 import type { ControlSettings } from './config.ts';
 import type { ControlContext, RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
+import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
@@ -130,6 +131,10 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
+  const fleets = new Fleets({
+    ...{ context, commands, devicesMax: config.fleetDevicesMax, retentionMs: config.commandRetentionMs },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
   const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
@@ -147,6 +152,7 @@ export function createControl(options: ControlOptions): Control {
     registerAlarmQueryRoutes(scope, context);
     registerNotificationRoutes(scope, notificationAdmin);
     automation.registerRoutes(scope);
+    fleets.registerRoutes(scope);
     for (const register of routes) register(scope, context);
   };
   let api: Api | undefined;
@@ -175,6 +181,7 @@ export function createControl(options: ControlOptions): Control {
       await notifications.start();
       alarms.start();
       await automation.start();
+      fleets.start();
       await server.subscribe();
       if (servesApi) api = await createApi({ settings: config, credentials, logger, metrics, routes: registerRoutes });
       if (state !== 'new') return;
@@ -185,6 +192,7 @@ export function createControl(options: ControlOptions): Control {
     async drain() {
       if (state !== 'running') return;
       state = 'draining';
+      await fleets.drain();
       await Promise.all([api?.close(), server.stop()]);
     },
     async stop() {
@@ -196,6 +204,7 @@ export function createControl(options: ControlOptions): Control {
       await alarms.stop();
       await notifications.stop();
       await automation.stop();
+      await fleets.stop();
       await work.stop();
       await owners.stop();
       await outbox.stop();

@@ -88,6 +88,13 @@ export const controlSettings = {
     .max(100_000)
     .default(100)
     .describe('Commands of one subject a second, with the burst of ten seconds; beyond it 429.'),
+  fleetDevicesMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(10_000)
+    .meta({ unit: 'devices' })
+    .describe('Devices of one fleet command, about 200 bytes each in PostgreSQL; beyond it, it is refused.'),
   unconfirmedMs: z
     .int()
     .min(10_000)
