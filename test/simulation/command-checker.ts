@@ -2,7 +2,7 @@ import { patternCovers, patternMatches } from '@tailrace/protocol/pattern';
 import type { Violations } from './violation.ts';
 
 /** How long a command of a former holder may be on its way after a lease was acknowledged, ms: see `#checkLeases`. */
-export const inFlightMs = 22_000;
+export const inFlightMs = 30_000;
 /** How much later than its deadline a device may start a command, for the drift of its clock since its login, ms. */
 const lateMs = 100;
 
@@ -124,7 +124,7 @@ export class CommandChecker {
     this.counts.accepted++;
     const other = this.#leases.find(
       ({ scope, holder, fromMs, toMs }) =>
-        holder !== sender && patternMatches(scope, device) && fromMs <= requestedMs && this.#now() <= toMs,
+        holder !== sender && patternMatches(scope, device) && fromMs <= requestedMs && this.#now() < toMs,
     );
     if (other !== undefined)
       this.#add(`${key} for ${device} was accepted, although ${other.holder} has the lease ${other.token}`);
@@ -151,8 +151,8 @@ export class CommandChecker {
   }
 
   /**
-   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to call
-   * when the request has no effect any more.
+   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to
+   * call when the request has no effect any more.
    */
   leaseContested(name: string): () => void {
     const scope = { name };
@@ -181,7 +181,7 @@ export class CommandChecker {
     if (times > 1) this.#add(`${device} executes ${key} ${times} times`);
     const submission = this.#submissions.get(key);
     if (submission === undefined || submission.device !== device)
-      this.#add(`${device} executes ${key}, which nobody has requested of it`);
+      this.#add(`${device} executes ${key}, which no person has requested of it`);
     else if (nowMs > submission.deadline + lateMs)
       this.#add(`${device} executes ${key} ${Math.round(nowMs - submission.deadline)} ms after its deadline`);
     else this.#checkLeases(device, submission, nowMs);
@@ -263,7 +263,7 @@ export class CommandChecker {
     this.#stateCounts.set(state, (this.#stateCounts.get(state) ?? 0) + 1);
     const submission = this.#submissions.get(key);
     if (submission === undefined) {
-      this.#add(`nobody has requested the command ${id} with the key ${key}`);
+      this.#add(`no person has requested the command ${id} with the key ${key}`);
       return;
     }
     const { device, qos } = submission;

@@ -27,8 +27,8 @@ export interface CommandDeviceParts {
 }
 
 /**
- * A device with the client library, which executes a command once, and not after its deadline. It does not look at
- * fences: ingest has to.
+ * A device with the client library, which executes a command once, and not after its deadline. It does not
+ * compare fences: ingest has to.
  */
 export class CommandDevice {
   readonly path: string;

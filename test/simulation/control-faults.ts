@@ -95,7 +95,8 @@ export class ControlFaults {
     world.note(`${name}: ${kind}`);
     if (kind === 'a process of control is suspended') {
       control.pause();
-      this.#lasting(100, 5_000, () => {
+      // Sometimes for longer than another process waits for it.
+      this.#lasting(100, this.#chance.happens(0.2) ? 13_000 : 4_000, () => {
         world.note(`${name} is resumed`);
         control.resume();
         free();

@@ -64,14 +64,14 @@ export class ControlLoad {
   #plan(person: Person): CommandPlan {
     const chance = this.#chance;
     const { min, max } = chance.happens(long) ? longMs : shortMs;
-    const isOverStream = chance.happens(overStream);
+    const usesStream = chance.happens(overStream);
     return {
       key: `${person.subject}-${++this.#keys}`,
       device: chance.pick(this.#side.devices).path,
       qos: chance.happens(0.1) ? 0 : 1,
       deadline: Math.floor(this.#side.world.scheduler.clock.now() + chance.between(min, max)),
-      replaces: !isOverStream && chance.happens(0.1),
-      isOverStream,
+      replaces: !usesStream && chance.happens(0.1),
+      usesStream,
     };
   }
 }

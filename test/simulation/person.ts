@@ -27,7 +27,7 @@ export interface CommandPlan {
   readonly deadline: number;
   readonly replaces: boolean;
   /** Over the stream, or over the bus. */
-  readonly isOverStream: boolean;
+  readonly usesStream: boolean;
 }
 
 export type LeaseActionName = 'acquire' | 'renew' | 'release' | 'take_over';
@@ -77,8 +77,8 @@ export class Person {
     const { checker, note } = this.#parts;
     const { key, device, qos, deadline } = plan;
     checker.submitted({ key, device, qos, deadline, sender: this.subject });
-    note(`${this.subject} requests ${key} for ${device}${plan.isOverStream ? ' over the stream' : ''}`);
-    if (plan.isOverStream) await this.#overStream(plan);
+    note(`${this.subject} requests ${key} for ${device}${plan.usesStream ? ' over the stream' : ''}`);
+    if (plan.usesStream) await this.#overStream(plan);
     else await this.#overBus(plan);
   }
 

@@ -116,7 +116,7 @@ async function stopLog(world: World, run: (ms: number) => Promise<void>): Promis
   await run(limits.interruptedMs + detectionMs);
   for (const client of world.clients) {
     const facts = client.notInterrupted();
-    if (facts !== undefined) world.violations.add('I8 interruption', facts);
+    if (facts !== undefined) world.violations.add('I9 interruption', facts);
   }
   world.setLogUnavailable(false);
   await run(convergenceMs);

@@ -33,6 +33,7 @@ async function many(first: number, seeds: number, threads: number): Promise<bool
   const jobs = Array.from({ length: seeds }, (_, i) => ({ seed: first + i }));
   const convergedMs: number[] = [];
   let [done, failed, reports, frames, steps] = [0, 0, 0, 0, 0];
+  let [commands, executed, leases] = [0, 0, 0];
   await runJobs<{ seed: number }, RunResult>(
     jobs,
     threads,
@@ -41,6 +42,9 @@ async function many(first: number, seeds: number, threads: number): Promise<bool
       reports += result.reports;
       frames += result.frames;
       steps += result.steps;
+      commands += result.control?.submitted ?? 0;
+      executed += result.control?.executed ?? 0;
+      leases += result.control?.leases ?? 0;
       if (result.convergedMs !== undefined) convergedMs.push(result.convergedMs);
       if (result.violations.length > 0) {
         failed++;
@@ -60,6 +64,7 @@ async function many(first: number, seeds: number, threads: number): Promise<bool
   console.log(
     `${seeds} seeds from ${first}: ${failed} failed; ${steps} events, ${reports} reports, ${frames} frames; ${seconds(startMs)} s`,
   );
+  console.log(`of control: ${commands} commands requested, ${executed} executed, ${leases} leases`);
   console.log(
     `from the last fault until all clients are live and all nodes see one ring: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`,
   );

@@ -8,7 +8,7 @@ export type Invariant =
   | 'I6 isolation'
   | 'I7 bounds'
   | 'I8 commands'
-  | 'I8 interruption'
+  | 'I9 interruption'
   | 'no errors';
 
 export interface Violation {

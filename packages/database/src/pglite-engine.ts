@@ -91,7 +91,9 @@ export class PgliteEngine {
     this.#database.onNotification(listener);
   }
 
-  /** Rejects with the error of PostgreSQL, see `ServerReport`; with a `RuntimeError` if PostgreSQL itself has stopped. */
+  /**
+   * Rejects with the error of PostgreSQL, see `ServerReport`; with a `RuntimeError` if PostgreSQL itself has stopped.
+   */
   async run(request: PgliteCall): Promise<SessionResult | undefined> {
     const database = this.#database;
     switch (request.call) {

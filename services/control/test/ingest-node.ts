@@ -31,14 +31,18 @@ export class IngestNode {
   /** Called before the reply; may reject, after which the requester does not know what happened. */
   beforeReply: (request: CommandRequest) => void | Promise<void> = () => {};
 
+  /** Called before it replies whether it has a device. */
+  beforeFind: (device: string) => void | Promise<void> = () => {};
+
   constructor(name: string, bus: Bus) {
     this.name = name;
     this.#bus = bus;
   }
 
   async start(): Promise<void> {
-    await this.#bus.serve('tailrace.v1.ingest', (payload) => {
+    await this.#bus.serve('tailrace.v1.ingest', async (payload) => {
       const device = IngestRequest.decode(payload).find?.device ?? '';
+      await this.beforeFind(device);
       const found = this.#devices.has(device) ? { node: this.name, number: 1, open: true } : {};
       return [IngestReply.encode({ find: found }).finish()];
     });

@@ -79,6 +79,23 @@ test('a lease is taken over by a supervisor, and queued commands of the former h
   assert.ok(!node.sent.some((sent) => sent.device === device));
 });
 
+test('a lease that is granted while the node of the device is being found stops the command of another', async (t) => {
+  const device = 'plant1.line6.press1';
+  node.connect(device);
+  t.after(() => {
+    node.beforeFind = () => {};
+  });
+  node.beforeFind = async (wanted) => {
+    if (wanted === device) assert.equal((await lease(bob, { scope: device })).status, 200);
+  };
+  const { body } = await command(anna, device);
+  await eventually(async () => {
+    const { state, code } = (await control.request(anna, 'GET', `/v1/commands/${body.id}`)).body;
+    assert.deepEqual([state, code], ['failed', 'conflict']);
+  });
+  assert.ok(node.sent.every((sent) => sent.device !== device));
+});
+
 test('watchers get each transition of a lease, also its expiry', async () => {
   const scope = 'plant1.line3.>';
   await lease(anna, { scope, forMs: 1_000 });

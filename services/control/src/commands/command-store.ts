@@ -1,6 +1,7 @@
 import type { Queryable } from '@tailrace/database/database';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError } from '@tailrace/protocol/error';
+import { scopesOver } from '../leases/lease.ts';
 import type { Command } from './command.ts';
 
 /** A row of `commands`, under the names of `Command`. */
@@ -115,18 +116,23 @@ function jsonOf(value: CommandValue | undefined): string | null {
 
 /**
  * Notes that a command is requested of a node from now on. Resolves with false if it may not be: another process works
- * on it, it has changed, or it was requested before.
+ * on it, it has changed, it was requested before, or another subject has a lease, which may have been granted since the
+ * command was claimed.
  */
 export async function noteRequested(
   queryable: Queryable,
-  { id, number }: Command,
-  node: string,
-  worker: string,
+  { id, number, device }: Command,
+  request: { readonly node: string; readonly worker: string; readonly nowMs: number },
 ): Promise<boolean> {
+  const { node, worker, nowMs } = request;
   const { rowCount } = await queryable.query(
     `UPDATE commands SET is_requested = true, node = $3
-      WHERE id = $1 AND number = $2 AND worker = $4 AND NOT is_final AND NOT is_requested AND awaits <> 'confirmation'`,
-    [id, number, node, worker],
+      WHERE id = $1 AND number = $2 AND worker = $4 AND NOT is_final AND NOT is_requested AND awaits <> 'confirmation'
+        AND NOT EXISTS (
+          SELECT 1 FROM leases
+           WHERE scope = ANY ($5::text[]) AND until_ms > $6
+             AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))`,
+    [id, number, node, worker, scopesOver(device), nowMs],
   );
   return rowCount === 1;
 }

@@ -208,20 +208,19 @@ export class CommandWork {
 
   /** Requests a command of the node that has its device, and of the next one if the device has moved. */
   async #dispatch(command: Command): Promise<void> {
-    const { id, via, device, fence, sender } = command;
+    const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
-    const lease = await leaseOver(database, device, clock.now());
-    if (lease !== undefined && (lease.holder !== sender || (fence !== 0 && fence < lease.token))) {
-      const message = `${device}: expected no other lease, got ${lease.scope} of ${JSON.stringify(lease.holder)}`;
-      await this.#apply(id, [{ kind: 'refused', code: 'conflict', message }]);
-      return;
-    }
+    if (await this.#isRefusedByLease(command)) return;
     let node = await this.#nodeOf(command);
     let current = command;
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await noteRequested(database, current, node, worker))) return;
+      if (!(await noteRequested(database, current, { node, worker, nowMs: clock.now() }))) {
+        // Another process works on it, or a lease was granted meanwhile.
+        await this.#isRefusedByLease(command);
+        return;
+      }
       const outcome = await this.#requested(current, node);
       if (outcome === undefined) return;
       current = await this.#apply(id, eventsOf(outcome));
@@ -233,6 +232,16 @@ export class CommandWork {
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+  }
+
+  /** Fails a command whose device is under the lease of another subject. */
+  async #isRefusedByLease({ id, device, sender, fence }: Command): Promise<boolean> {
+    const { database, clock } = this.#options.context;
+    const lease = await leaseOver(database, device, clock.now());
+    if (lease === undefined || (lease.holder === sender && (fence === 0 || fence >= lease.token))) return false;
+    const message = `${device}: expected no other lease, got ${lease.scope} of ${JSON.stringify(lease.holder)}`;
+    await this.#apply(id, [{ kind: 'refused', code: 'conflict', message }]);
+    return true;
   }
 
   /** Fails a command whose condition does not hold any more. Without last values, it waits until its deadline. */

@@ -105,6 +105,12 @@ test('unconfirmed is final only when the time for an outcome has passed', () => 
   assert.equal(nextOf(accepted, { kind: 'lost', message: '' }), undefined);
 });
 
+test('a process that was suspended does not refuse what another one has requested meanwhile', () => {
+  const refused: CommandEvent = { kind: 'refused', code: 'conflict', message: 'bob has a lease' };
+  assert.equal(nextOf(requested(accepted), refused), undefined);
+  assert.equal(after(accepted, refused).state, 'failed');
+});
+
 test('a newer set point replaces an earlier one that was not sent', () => {
   assert.ok(isReplaced(accepted, { ...accepted, params: { speed: 20 } }));
   assert.ok(!isReplaced(requested(accepted), accepted));

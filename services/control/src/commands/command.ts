@@ -135,7 +135,7 @@ export function nextOf(command: Command, event: CommandEvent): Change | undefine
     case 'outcome':
       return afterOutcome(command, event.outcome);
     case 'refused':
-      return isRequested && ranks[state]! >= ranks.sent! ? undefined : final('failed', event);
+      return isRequested ? undefined : final('failed', event);
     case 'canceled':
       return isRequested ? undefined : final('canceled', { code: 'canceled', message: event.message });
     case 'deadline_passed':
