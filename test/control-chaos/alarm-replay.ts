@@ -78,6 +78,8 @@ export interface ReplayVerdict {
 }
 
 interface Excuse {
+  /** Of the rule. An owner that takes over just after the interruption may not know of it. */
+  readonly rule: string;
   /** Before the report of this index. */
   readonly before: number;
   readonly untilMs: number;
@@ -101,7 +103,8 @@ export function replayDevice(history: DeviceHistory, bounds: ReplayBounds): Repl
     const difference = replay.run();
     const { excuse } = replay;
     const isRepeated = excuses.some(
-      ({ before, untilMs }) => before === excuse?.before && untilMs >= (excuse?.untilMs ?? 0),
+      ({ rule, before, untilMs }) =>
+        rule === excuse?.rule && before === excuse.before && untilMs >= excuse.untilMs,
     );
     if (excuse === undefined || isRepeated || excuses.length >= excusesMax)
       return { difference, compared: replay.matched, excuses: excuses.length, early: replay.early };
@@ -256,7 +259,8 @@ class Replay {
   }
 
   #applyExcuses(): void {
-    for (const { before, untilMs } of this.#excuses) if (before === this.#next) this.#reference.excuse(untilMs);
+    for (const { before, untilMs, rule } of this.#excuses)
+      if (before === this.#next) this.#reference.excuse(untilMs, rule);
   }
 
   #pending(): ReferenceTransition | undefined {
@@ -305,7 +309,7 @@ class Replay {
         (isOpen ? untilMs + waitMs : untilMs) >= fromMs,
     );
     const before = reports.findIndex((each) => each.seq === seq) + 1;
-    return isGraced && untilMs > seenMs ? { before, untilMs } : undefined;
+    return isGraced && untilMs > seenMs ? { rule: id, before, untilMs } : undefined;
   }
 }
 

@@ -224,8 +224,10 @@ export class ReferenceAlarms {
     return isDuplicate;
   }
 
-  excuse(until: number): void {
+  /** `rule`: only of this one. */
+  excuse(until: number, rule?: string): void {
     for (const alarm of this.#alarms) {
+      if (rule !== undefined && alarm.rule.id !== rule) continue;
       if (!alarm.isStale && alarm.seen !== undefined)
         alarm.seen = { ...alarm.seen, received: Math.max(alarm.seen.received, until) };
     }
