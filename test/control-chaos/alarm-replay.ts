@@ -103,8 +103,7 @@ export function replayDevice(history: DeviceHistory, bounds: ReplayBounds): Repl
     const difference = replay.run();
     const { excuse } = replay;
     const isRepeated = excuses.some(
-      ({ rule, before, untilMs }) =>
-        rule === excuse?.rule && before === excuse.before && untilMs >= excuse.untilMs,
+      ({ rule, before, untilMs }) => rule === excuse?.rule && before === excuse.before && untilMs >= excuse.untilMs,
     );
     if (excuse === undefined || isRepeated || excuses.length >= excusesMax)
       return { difference, compared: replay.matched, excuses: excuses.length, early: replay.early };
@@ -174,7 +173,10 @@ class Replay {
 
   #take(answer: Extract<AlarmAnswer, { transition: unknown }>): void {
     const { transition, place } = answer;
-    if (this.#pending() === undefined) this.#moveTo(place);
+    if (this.#pending() === undefined) {
+      this.#forgetGrace(answer);
+      this.#moveTo(place);
+    }
     if (this.#difference !== '') return;
     const { action: id = '' } = transition;
     if (this.#pending() === undefined && id !== '') {
@@ -191,6 +193,16 @@ class Replay {
     const hash = transitionId(transition.rule, device, eventsEpoch, transition.number);
     if (transition.id !== hash) return void this.#differ(`${got}: expected the ID ${hash}, got ${transition.id}`);
     this.#transitions++;
+  }
+
+  /** An owner that has taken over after the interruption may not know of it: the device is stale by its last report. */
+  #forgetGrace({ transition: { rule, seq, cause }, place }: Extract<AlarmAnswer, { transition: unknown }>): void {
+    if (cause !== 'raised' || place.cause !== 'received_timer') return;
+    const condition = this.#history.rules.find(({ id }) => id === rule)?.condition;
+    const received = this.#history.reports.find((each) => each.seq === seq)?.report.received;
+    if (condition?.kind !== 'stale' || received === undefined) return;
+    if (place.atMs === received + condition.afterMs + latenessMs && this.#excuses.some((each) => each.rule === rule))
+      this.#reference.forgetGrace(rule, received);
   }
 
   #refuse({ action: id, rule, code }: { action: string; rule: string; code: string }): void {
@@ -296,7 +308,8 @@ class Replay {
     let untilMs: number;
     let isOpen = false;
     const next = reports.find((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
-    if (raised !== undefined && 'transition' in raised) untilMs = (raised.place.atMs ?? 0) - waitMs;
+    const raisedMs = raised !== undefined && 'transition' in raised ? (raised.place.atMs ?? 0) - waitMs : 0;
+    if (raisedMs > seenMs) untilMs = raisedMs;
     else if (next !== undefined) {
       untilMs = Math.max(next.report.received ?? 0, this.#advancedMs) - waitMs + 1;
       isOpen = true;
