@@ -173,3 +173,18 @@ test('a device that is not stale for lack of a log is accepted only as long as i
   // Longer than the grace.
   assert.notEqual(excused(16_000).difference(away), '');
 });
+
+test('a delay and a device with a grace, before reports that come late after an interruption, are compared together', () => {
+  const log = new Log();
+  log.report(0, { temp: 78, load: 1 });
+  log.alarms.excuse(start + 6_000);
+  // The watermark has passed the delay, and would have found the device stale.
+  log.advance(5_000);
+  log.report(900, { temp: 78, load: 1 }, 900);
+  log.advance(60_000);
+  assert.notEqual(log.difference(), '');
+  const away = [{ fromMs: start + 500, toMs: start + 4_500 }];
+  const { difference, excuses, early } = log.verdict({ ...undisturbed, late: away, graced: away });
+  assert.equal(difference, '');
+  assert.ok(excuses >= 1 && early === 1);
+});

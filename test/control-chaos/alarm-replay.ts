@@ -78,6 +78,8 @@ export interface ReplayVerdict {
 }
 
 interface Excuse {
+  /** Of the rule. An owner that takes over just after the interruption may not know of it. */
+  readonly rule: string;
   /** Before the report of this index. */
   readonly before: number;
   readonly untilMs: number;
@@ -101,7 +103,7 @@ export function replayDevice(history: DeviceHistory, bounds: ReplayBounds): Repl
     const difference = replay.run();
     const { excuse } = replay;
     const isRepeated = excuses.some(
-      ({ before, untilMs }) => before === excuse?.before && untilMs >= (excuse?.untilMs ?? 0),
+      ({ rule, before, untilMs }) => rule === excuse?.rule && before === excuse.before && untilMs >= excuse.untilMs,
     );
     if (excuse === undefined || isRepeated || excuses.length >= excusesMax)
       return { difference, compared: replay.matched, excuses: excuses.length, early: replay.early };
@@ -171,7 +173,10 @@ class Replay {
 
   #take(answer: Extract<AlarmAnswer, { transition: unknown }>): void {
     const { transition, place } = answer;
-    if (this.#pending() === undefined) this.#moveTo(place);
+    if (this.#pending() === undefined) {
+      this.#forgetGrace(answer);
+      this.#moveTo(place);
+    }
     if (this.#difference !== '') return;
     const { action: id = '' } = transition;
     if (this.#pending() === undefined && id !== '') {
@@ -188,6 +193,16 @@ class Replay {
     const hash = transitionId(transition.rule, device, eventsEpoch, transition.number);
     if (transition.id !== hash) return void this.#differ(`${got}: expected the ID ${hash}, got ${transition.id}`);
     this.#transitions++;
+  }
+
+  /** An owner that has taken over after the interruption may not know of it: the device is stale by its last report. */
+  #forgetGrace({ transition: { rule, seq, cause }, place }: Extract<AlarmAnswer, { transition: unknown }>): void {
+    if (cause !== 'raised' || place.cause !== 'received_timer') return;
+    const condition = this.#history.rules.find(({ id }) => id === rule)?.condition;
+    const received = this.#history.reports.find((each) => each.seq === seq)?.report.received;
+    if (condition?.kind !== 'stale' || received === undefined) return;
+    if (place.atMs === received + condition.afterMs + latenessMs && this.#excuses.some((each) => each.rule === rule))
+      this.#reference.forgetGrace(rule, received);
   }
 
   #refuse({ action: id, rule, code }: { action: string; rule: string; code: string }): void {
@@ -256,7 +271,8 @@ class Replay {
   }
 
   #applyExcuses(): void {
-    for (const { before, untilMs } of this.#excuses) if (before === this.#next) this.#reference.excuse(untilMs);
+    for (const { before, untilMs, rule } of this.#excuses)
+      if (before === this.#next) this.#reference.excuse(untilMs, rule);
   }
 
   #pending(): ReferenceTransition | undefined {
@@ -292,7 +308,8 @@ class Replay {
     let untilMs: number;
     let isOpen = false;
     const next = reports.find((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
-    if (raised !== undefined && 'transition' in raised) untilMs = (raised.place.atMs ?? 0) - waitMs;
+    const raisedMs = raised !== undefined && 'transition' in raised ? (raised.place.atMs ?? 0) - waitMs : 0;
+    if (raisedMs > seenMs) untilMs = raisedMs;
     else if (next !== undefined) {
       untilMs = Math.max(next.report.received ?? 0, this.#advancedMs) - waitMs + 1;
       isOpen = true;
@@ -305,7 +322,7 @@ class Replay {
         (isOpen ? untilMs + waitMs : untilMs) >= fromMs,
     );
     const before = reports.findIndex((each) => each.seq === seq) + 1;
-    return isGraced && untilMs > seenMs ? { before, untilMs } : undefined;
+    return isGraced && untilMs > seenMs ? { rule: id, before, untilMs } : undefined;
   }
 }
 

@@ -122,7 +122,8 @@ export class Plant {
     const api = new ControlApi(this.controlUrls);
     for (const rule of alarmRules) {
       const { id, version: _, author: __, ...body } = rule;
-      await api.ok(token, 'PUT', `/v1/rules/${id}`, body);
+      // No device has reported yet.
+      await api.ok(token, 'PUT', `/v1/rules/${id}?force=true`, body);
     }
     const known = async () => {
       const counts = await Promise.all(this.alarms.map((node) => metricOf(node, 'tailrace_alarms_rules')));

@@ -224,11 +224,19 @@ export class ReferenceAlarms {
     return isDuplicate;
   }
 
-  excuse(until: number): void {
+  /** `rule`: only of this one. */
+  excuse(until: number, rule?: string): void {
     for (const alarm of this.#alarms) {
+      if (rule !== undefined && alarm.rule.id !== rule) continue;
       if (!alarm.isStale && alarm.seen !== undefined)
         alarm.seen = { ...alarm.seen, received: Math.max(alarm.seen.received, until) };
     }
+  }
+
+  /** The grace of a rule is lost: its device was seen at this time. */
+  forgetGrace(rule: string, received: number): void {
+    const alarm = this.#alarms.find((each) => each.rule.id === rule);
+    if (alarm?.seen !== undefined && !alarm.isStale) alarm.seen = { ...alarm.seen, received };
   }
 
   /** One instant after the other, until none is due. */
