@@ -29,6 +29,8 @@ const devices: string[] = [];
 const received = new Map<string, number>();
 /** Devices and times of the commands of scenes, epoch ms. */
 let receipts: { device: string; atMs: number }[] = [];
+/** Devices whose last report was beyond the limit. */
+const high = new Set<string>();
 let connected: Connect;
 
 const now = () => performance.timeOrigin + performance.now();
@@ -116,7 +118,6 @@ async function watch({ channel, perSecond, seconds, alarmEvery }: Watch) {
     if (startMs !== undefined) alarms.push(now() - startMs);
   });
   await live;
-  const high = new Set<string>();
   const posts: Promise<unknown>[] = [];
   await evenly(perSecond, seconds, (n) => {
     const device = devices[n % devices.length]!;
