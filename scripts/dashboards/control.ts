@@ -129,6 +129,7 @@ export const control: Dashboard = {
           description: 'Records that are committed and not in the log. At the limit commands are refused.',
           lines: [
             { expr: `max(tailrace_control_outbox_rows{${jobs}})`, legend: 'rows' },
+            { expr: `max(tailrace_control_outbox_device_rows{${jobs}})`, legend: 'of kinds and labels of devices' },
             { expr: `min(tailrace_control_limit_outbox_rows{${jobs}})`, legend: 'limit', isLimit: true },
           ],
         },
@@ -267,7 +268,7 @@ export const control: Dashboard = {
           title: 'Acts',
           unit: 'ops',
           description: 'Per second, by action: runs of scenes, changes of scenes, schedules and devices.',
-          lines: [acts('(scene|schedule|device|group|registry)[.].+')],
+          lines: [acts('(scene|schedule|trigger|device|group|registry)[.].+')],
         },
         {
           title: 'Lateness of schedules',
@@ -288,6 +289,21 @@ export const control: Dashboard = {
             {
               expr: `sum by (reason) (increase(tailrace_control_skipped_runs_total{${nodes}}[10m]))`,
               legend: '{{reason}}',
+            },
+          ],
+        },
+        {
+          title: 'Alarms of triggers',
+          unit: 'short',
+          description: 'In ten minutes: runs that an alarm has started, and alarms that started none, by the reason.',
+          lines: [
+            {
+              expr: `sum(increase(tailrace_control_triggered_runs_total{${nodes}}[10m]))`,
+              legend: 'started',
+            },
+            {
+              expr: `sum by (reason) (increase(tailrace_control_skipped_triggers_total{${nodes}}[10m]))`,
+              legend: 'none: {{reason}}',
             },
           ],
         },
@@ -314,6 +330,7 @@ export const control: Dashboard = {
         }),
         rows({ gauge: 'scenes', title: 'Scenes', description: 'Beyond the limit new ones are refused.' }),
         rows({ gauge: 'schedules', title: 'Schedules', description: 'Beyond the limit new ones are refused.' }),
+        rows({ gauge: 'triggers', title: 'Triggers', description: 'Beyond the limit new ones are refused.' }),
       ],
     },
     {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
@@ -13,6 +13,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import type { Tracing } from '@tailrace/platform/tracing';
 import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
 import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
@@ -27,6 +28,7 @@ import { markedCommandsFrom } from './commands/marked-commands.ts';
 import type { ControlSettings } from './config.ts';
 import type { ControlContext, RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
+import { ControlTracing } from './control-tracing.ts';
 import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
@@ -56,6 +58,7 @@ export interface ControlOptions {
   readonly logger: Logger;
   /** Of the service `control`. */
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly config: ControlSettings;
   /** Name of this process. */
   readonly node: string;
@@ -63,6 +66,12 @@ export interface ControlOptions {
   readonly routes?: readonly RegisterRoutes[];
   /** The setting of the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
+  /** Whether `start` migrates the store. False: it was migrated before. Default: true. */
+  readonly migratesStore?: boolean;
+  /** Whether the API is served. False: requests come over the bus alone, as in a simulation. Default: true. */
+  readonly servesApi?: boolean;
+  /** Returns an ID of commands and processes that no other one has. Default: random. */
+  readonly uniqueId?: () => string;
 }
 
 export interface Control {
@@ -85,23 +94,25 @@ export interface Control {
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
 export function createControl(options: ControlOptions): Control {
   const { database, eventLog, bus, clock, random, logger, metrics, config, node, routes = [] } = options;
+  const { migratesStore = true, servesApi = true, uniqueId = randomId } = options;
   const { topicPrefix } = config;
   // The name of the node may be that of the process before it, which may still run.
-  const worker = `${node}-${randomBytes(6).toString('base64url')}`;
+  const worker = `${node}-${uniqueId()}`;
   const outbox = new OutboxRelay({
     ...{ database, eventLog, topicPrefix, worker, clock, logger, metrics },
     rowsMax: config.outboxRowsMax,
   });
   const context: ControlContext = {
-    ...{ database, clock, logger, metrics, random, worker },
+    ...{ database, clock, logger, metrics, random, worker, uniqueId },
     journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control, tokens } = createCredentials(options);
   const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
   const conditions = new CommandConditions(owners);
+  const tracing = new ControlTracing({ tracing: options.tracing, system: bus.system });
   const work = new CommandWork({
-    ...{ context, bus, conditions, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    ...{ context, bus, conditions, tracing, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
@@ -135,7 +146,19 @@ export function createControl(options: ControlOptions): Control {
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
-  const server = new ControlServer({ bus, commands, leases, context });
+  const server = new ControlServer({ bus, commands, leases, context, tracing });
+  const registerRoutes = (scope: Api) => {
+    registerCommandRoutes(scope, commands, context);
+    registerLeaseRoutes(scope, leases);
+    registerAuditRoutes(scope, database);
+    registerRuleRoutes(scope, rules);
+    registerAlarmActionRoutes(scope, context);
+    registerAlarmQueryRoutes(scope, context);
+    registerNotificationRoutes(scope, notificationAdmin);
+    automation.registerRoutes(scope);
+    fleets.registerRoutes(scope);
+    for (const register of routes) register(scope, context);
+  };
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   let port = 0;
@@ -151,7 +174,7 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrateStore(database);
+      const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
       await publishDevices(options);
       await outbox.start();
@@ -164,23 +187,10 @@ export function createControl(options: ControlOptions): Control {
       await automation.start();
       fleets.start();
       await server.subscribe();
-      api = await createApi({
-        ...{ settings: config, credentials, logger, metrics },
-        routes(scope) {
-          registerCommandRoutes(scope, commands, context);
-          registerLeaseRoutes(scope, leases);
-          registerAuditRoutes(scope, database);
-          registerRuleRoutes(scope, rules);
-          registerAlarmActionRoutes(scope, context);
-          registerAlarmQueryRoutes(scope, context);
-          registerNotificationRoutes(scope, notificationAdmin);
-          automation.registerRoutes(scope);
-          fleets.registerRoutes(scope);
-          for (const register of routes) register(scope, context);
-        },
-      });
+      if (servesApi)
+        api = await createApi({ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes });
       if (state !== 'new') return;
-      port = await listen(api, config, options.portSetting ?? 'port');
+      if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');
       state = 'running';
       logger.info({ host: config.host, port }, 'the API of control is served at /v1/docs');
     },
@@ -205,6 +215,10 @@ export function createControl(options: ControlOptions): Control {
       await outbox.stop();
     },
   };
+}
+
+function randomId(): string {
+  return randomUUID().replaceAll('-', '');
 }
 
 /** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */

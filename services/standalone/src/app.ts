@@ -30,6 +30,7 @@ import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { ControlPart } from './control-part.ts';
+import { seedDemo } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { ownerTokens } from './owner-tokens.ts';
@@ -45,8 +46,10 @@ export interface StandaloneOptions {
   readonly tracing: Tracing;
   readonly random: () => number;
   readonly version: string;
-  /** Called once clients can be served. Control may become ready later, before endpoints.json is written. */
-  readonly onReady: (urls: StandaloneUrls, state: { readonly isControlReady: boolean }) => void;
+  /** Called where clients can be served some seconds before control is ready. */
+  readonly onServing: (urls: StandaloneUrls) => void;
+  /** Called once everything is ready. */
+  readonly onReady: (urls: StandaloneUrls) => void;
 }
 
 export interface StandaloneUrls {
@@ -79,8 +82,8 @@ export function portsFrom(portBase: number) {
 
 /**
  * Composes ingest, fanout, alarms, control, simulator and dashboard in one process, on a log on disk, a bus in memory
- * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and
- * stop in the reverse order.
+ * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own.
+ * The parts start in this order and stop in the reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
   const { config, bridges, clock, logger, metrics, tracing, random, version } = options;
@@ -94,8 +97,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     internal: `http://${config.internalHost}:${ports.internal}`,
   };
   const tokenSecret = await keyFrom(dataDir);
-  const issue = (subject: string, rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands'>) =>
-    issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
+  const issue = (
+    subject: string,
+    rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands' | 'roles'>,
+  ) => issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
   const hasGateway = config.gateway && config.plant;
   const opcuaPkiPath = join(dataDir, 'opcua');
   const modbus = { host, port: ports.modbus };
@@ -174,6 +179,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     clock,
     logger,
     metrics: metrics.forService('control'),
+    tracing,
     random,
     config: z.object(controlSettings).parse({
       ...{ host, port: ports.control, tokenSecret, telemetryPartitions: config.partitions, markedCommands },
@@ -191,7 +197,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
-      controlUrl: host === '0.0.0.0' ? '' : urls.control,
+      controlUrl: config.controlUrl || (host === '0.0.0.0' ? '' : urls.control),
       streamPort: ports.streams,
       ingestPort: ports.ingest,
       controlPort: ports.control,
@@ -250,11 +256,13 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     };
     await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
+    if (!control.isReady) options.onServing(urls);
+    const isControlReady = await control.ready();
+    if (isStopping) return;
+    if (isControlReady && config.plant && config.house) await seed();
+    if (isStopping) return;
     await writeWholeFile(tokenFile, `${tokens.owner}\n`);
     await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
-    options.onReady(urls, { isControlReady: control.isReady });
-    await control.ready();
-    if (isStopping) return;
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
@@ -272,10 +280,31 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       token: tokens.owner,
       supervisorToken: tokens.supervisor,
     });
+    options.onReady(urls);
+  }
+
+  /** With the lock of the folder: files of a process that was killed name what is no longer there. */
+  async function startLog(): Promise<void> {
+    await eventLog.start();
+    await removeFiles();
+  }
+
+  async function removeFiles(): Promise<void> {
+    await removeEndpoints(dataDir);
+    for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
+  }
+
+  /** What it lacks is added by the next start. */
+  async function seed(): Promise<void> {
+    try {
+      await seedDemo({ url: control.url, secret: tokenSecret });
+    } catch (error) {
+      if (!isStopping) logger.error({ error }, 'the rules, scenes and schedules of the demo were not created');
+    }
   }
 
   return [
-    { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
+    { name: 'event log', start: startLog, stop: () => eventLog.close() },
     { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
     { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
     { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
@@ -294,8 +323,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       startMs: Number.POSITIVE_INFINITY,
       drain: async () => {
         isStopping = true;
-        await removeEndpoints(dataDir);
-        for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
+        await removeFiles();
       },
     },
   ];
