@@ -78,7 +78,7 @@ generate: setup ## Writes the generated files: Protobuf code, configuration docs
 screenshot: setup ## Renews docs/dashboard.png, the picture of the README
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
-bench: setup ## Measures against bare libraries in the same run, prints two tables and writes docs/PERFORMANCE.md. ONLY=intake writes the second, ONLY=name prints one bench, ONLY=anomaly with NAB=folder
+bench: setup ## Measures against bare libraries in the same run, prints the tables and writes docs/PERFORMANCE.md. ONLY=intake writes the second, ONLY=control the third, ONLY=name prints one bench, ONLY=anomaly with NAB=folder
 	NAB='$(NAB)' node loadtest/bench/bench.ts $(ONLY)
 
 chaos: setup ## Injects failures into a running stack, one after the other, and counts what its clients lose. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka

@@ -1,6 +1,7 @@
 /**
  * `make bench`: every figure in one run, as tables here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one;
- * `make bench ONLY=intake` measures how devices come in, and writes that table. `make bench ONLY=anomaly NAB=<folder>`
+ * `make bench ONLY=intake` measures how devices come in, and writes that table; `make bench ONLY=control` the one of
+ * alarms and commands. `make bench ONLY=anomaly NAB=<folder>`
  * needs data that the project does not have, and is only printed.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -10,6 +11,7 @@ import { withGeneratedPart } from '../../scripts/generated-text.ts';
 import { benchAnomaly } from './anomaly.ts';
 import { benchByKey } from './by-key.ts';
 import { benchConnections } from './connections.ts';
+import { benchControl } from './control.ts';
 import { benchDemo } from './demo.ts';
 import { benchDevices } from './devices.ts';
 import { benchEdge } from './edge.ts';
@@ -40,6 +42,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, Bench>>>> = {
     observability: benchObservability,
     demo: benchDemo,
   },
+  'make bench ONLY=control': { control: () => benchControl() },
   'make bench ONLY=intake': {
     ingest: benchIngest,
     mqtt: benchMqtt,
@@ -47,8 +50,12 @@ const tables: Readonly<Record<string, Readonly<Record<string, Bench>>>> = {
     edge: benchEdge,
   },
 };
+/** Of these tables, each has a name by which it is measured and written alone. */
+const ofTable: Readonly<Record<string, string>> = {
+  intake: 'make bench ONLY=intake',
+  control: 'make bench ONLY=control',
+};
 const printed: Readonly<Record<string, Bench>> = { anomaly: () => benchAnomaly(process.env['NAB']) };
-const intake = 'make bench ONLY=intake';
 const requested = process.argv.slice(2);
 const known = [...[...Object.values(tables), printed].flatMap((benches) => Object.keys(benches)), 'intake'];
 for (const name of requested) {
@@ -60,7 +67,7 @@ for (const name of requested) {
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.version}`;
 const measured = new Map<string, string>();
 for (const [part, benches] of Object.entries(tables)) {
-  const isWhole = requested.length === 0 || (part === intake && requested.includes('intake'));
+  const isWhole = requested.length === 0 || requested.some((name) => ofTable[name] === part);
   const rows: Row[] = [];
   for (const [name, bench] of Object.entries(benches)) {
     if (!isWhole && !requested.includes(name)) continue;

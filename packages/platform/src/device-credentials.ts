@@ -118,6 +118,11 @@ export class DeviceCredentials {
     return entries.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now).length;
   }
 
+  /** Returns the credentials of a device; they may have expired up to `expiryGraceMs` ago. */
+  ofDevice(device: string): readonly KnownCredential[] {
+    return this.#byDevice.get(device) ?? [];
+  }
+
   /** Adds credentials. Known and revoked ones change nothing; invalid ones are skipped and counted. */
   merge(credentials: Iterable<DeviceCredential>): void {
     this.#dropExpired();

@@ -107,7 +107,7 @@ export function createControl(options: ControlOptions): Control {
     journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
-  const { credentials, control } = createCredentials(options);
+  const { credentials, control, tokens } = createCredentials(options);
   const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
   const conditions = new CommandConditions(owners);
   const tracing = new ControlTracing({ tracing: options.tracing, system: bus.system });
@@ -132,7 +132,7 @@ export function createControl(options: ControlOptions): Control {
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const automation = new Automation({
-    ...{ context, commands, owners },
+    ...{ context, commands, owners, tokens },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const fleets = new Fleets({
@@ -250,5 +250,5 @@ function createCredentials({ eventLog, clock, logger, metrics, config }: Control
     clockToleranceMs: config.tokenClockToleranceMs,
     metrics,
   });
-  return { credentials, control };
+  return { credentials, control, tokens: { known, revocations } };
 }

@@ -1,6 +1,8 @@
 import { AutomationMetrics } from './automation-metrics.ts';
 import type { ControlContext } from './control-context.ts';
 import type { Api } from './http/api.ts';
+import { registerCredentialRoutes } from './registry/credential-routes.ts';
+import { CredentialService, type CredentialServiceOptions } from './registry/credential-service.ts';
 import { DeviceSurvey } from './registry/device-survey.ts';
 import type { FanoutOwners } from './registry/fanout-owners.ts';
 import { Registry } from './registry/registry.ts';
@@ -24,11 +26,14 @@ export interface AutomationOptions {
   readonly isMarked: PlanContext['isMarked'];
   /** Started and stopped by the caller. */
   readonly owners: FanoutOwners;
+  /** What is known of the tokens of devices. */
+  readonly tokens: Pick<CredentialServiceOptions, 'known' | 'revocations'>;
 }
 
 /** Registry, scenes, schedules and triggers of one process of control. */
 export class Automation {
   readonly registry: Registry;
+  readonly credentials: CredentialService;
   readonly scenes: Scenes;
   readonly schedules: Schedules;
   readonly triggers: Triggers;
@@ -37,10 +42,11 @@ export class Automation {
   readonly #survey: DeviceSurvey;
   readonly #counts: AutomationMetrics;
 
-  constructor({ context, commands, isMarked, owners }: AutomationOptions) {
+  constructor({ context, commands, isMarked, owners, tokens }: AutomationOptions) {
     const { metrics, database, clock, logger, worker } = context;
     const lastValues = new FanoutLastValues(owners, runnerTimes.snapshotMs);
     this.registry = new Registry(context);
+    this.credentials = new CredentialService({ context, ...tokens });
     this.#counts = new AutomationMetrics(metrics, database, clock);
     this.#survey = new DeviceSurvey({ database, registry: this.registry, owners, clock, logger, worker });
     this.scenes = new Scenes({ context, isMarked });
@@ -79,6 +85,7 @@ export class Automation {
 
   registerRoutes(api: Api): void {
     registerRegistryRoutes(api, this.registry);
+    registerCredentialRoutes(api, this.credentials);
     registerSceneRoutes(api, this.scenes);
     registerScheduleRoutes(api, this.schedules);
     registerTriggerRoutes(api, this.triggers);
@@ -88,6 +95,7 @@ export class Automation {
     await this.#sceneRunner.start();
     await this.#scheduleRunner.start();
     this.#survey.start();
+    this.credentials.start();
     this.#counts.start();
   }
 
@@ -95,6 +103,7 @@ export class Automation {
   async stop(): Promise<void> {
     this.#counts.stop();
     await this.#survey.stop();
+    await this.credentials.stop();
     await this.#scheduleRunner.stop();
     await this.#sceneRunner.stop();
   }

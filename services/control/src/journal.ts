@@ -4,11 +4,13 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, chainOf, contentOf, nextHashSql } from './audit/audit-entry.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
-export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit';
+export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit' | 'control';
 
 /** A record for the log. */
 export interface OutboxRecord {
   readonly topic: OutboxTopic;
+  /** Default: that of the act, which orders its records all the same. */
+  readonly key?: string;
   /** Empty: a tombstone. */
   readonly value: Uint8Array;
   /** W3C Trace Context; default: none. */
@@ -52,8 +54,9 @@ WITH head AS (
     FROM head
 )
 INSERT INTO outbox (topic, key, value, traceparent, at_ms)
-SELECT record.topic, $4::text, decode(record.value, 'hex'), record.traceparent, $3::double precision
-  FROM head, unnest($5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS record (topic, value, traceparent, place)
+SELECT record.topic, record.key, decode(record.value, 'hex'), record.traceparent, $3::double precision
+  FROM head, unnest($4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+       AS record (topic, key, value, traceparent, place)
  ORDER BY record.place`;
 
 export interface JournalOptions {
@@ -85,9 +88,10 @@ export class Journal {
     prepared.sort((a, b) => a.chain - b.chain);
     for (const { key, chain, content, records = [] } of prepared) {
       const topics = records.map(({ topic }) => topic);
+      const keys = records.map((record) => record.key ?? key);
       const values = records.map(({ value }) => Buffer.from(value).toString('hex'));
       const traceparents = records.map(({ traceparent = '' }) => traceparent);
-      await transaction.query(appendSql, [chain, content, nowMs, key, topics, values, traceparents]);
+      await transaction.query(appendSql, [chain, content, nowMs, topics, keys, values, traceparents]);
     }
     this.#options.onAppended?.(acts);
   }

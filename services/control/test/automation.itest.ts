@@ -177,6 +177,16 @@ async function importCsv(text: string, query = '') {
   return { status: answer.status, body: (await answer.json()) as any };
 }
 
+test('the embedded store takes 10,000 devices of one file: all other requests wait for them', async (t) => {
+  const lines = (count: number) => Array.from({ length: count }, (_, n) => `plant1.bulk.m${n},M`).join('\n');
+  const refused = await importCsv(`path,name\n${lines(10_001)}\n`);
+  assert.deepEqual([refused.status, refused.body.error.code], [413, 'too_large'], JSON.stringify(refused.body));
+  const startMs = performance.now();
+  const { status, body } = await importCsv(`path,name\n${lines(10_000)}\n`, '?dryRun=true');
+  assert.deepEqual([status, body.changes.create], [200, 10_000]);
+  t.diagnostic(`a dry run of 10,000 devices took ${Math.round(performance.now() - startMs)} ms`);
+});
+
 test('an import names each invalid line and changes nothing, its dry run neither, and then it is whole', async () => {
   const header = 'path,name,label.area,tag,unit,min,max\n';
   const valid = 'plant1.csv.a,A,north,t,Cel,0,10\nplant1.csv.a,,,u,bar,,\nplant1.csv.b,B,south,,,,\n';

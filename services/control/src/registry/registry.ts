@@ -6,6 +6,7 @@ import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import { revokeAllOf } from './credential-store.ts';
 import {
   type DeviceFields,
   type DevicePatch,
@@ -44,6 +45,8 @@ import {
 const lastReportStepMs = 600_000;
 /** Devices in one statement. */
 const batchDevices = 1_000;
+/** Devices of one file in a store with one connection, as the embedded one: all other requests wait for the import. */
+const oneConnectionDevicesMax = 10_000;
 
 export interface DevicePage {
   readonly devices: readonly RegistryDevice[];
@@ -168,7 +171,10 @@ export class Registry {
     });
   }
 
-  /** Decommissions a device, or puts it back. It stays known, and leaves patterns and groups of scenes. */
+  /**
+   * Decommissions a device, or puts it back. It stays known, leaves patterns and groups of scenes, and its tokens are
+   * revoked.
+   */
   async setState(requester: Requester, path: string, state: RegistryDevice['state']): Promise<RegistryDevice> {
     assertEngineer(requester, path);
     return await act(this.#context, async (transaction) => {
@@ -178,7 +184,10 @@ export class Registry {
       await updateDevices(transaction, [device]);
       await this.#record(transaction, [{ path, before, after: device }]);
       const action = state === 'active' ? 'device.recommissioned' : 'device.decommissioned';
-      return done(device, [this.#act(requester, action, path, { version: device.version })]);
+      const change = this.#act(requester, action, path, { version: device.version });
+      if (state === 'active') return done(device, [change]);
+      const revocation = await revokeAllOf(transaction, path, this.#context.clock.now());
+      return done(device, [{ ...change, records: [revocation] }]);
     });
   }
 
@@ -189,6 +198,12 @@ export class Registry {
   async import(requester: Requester, bytes: Uint8Array, dryRun: boolean): Promise<ImportReport> {
     assertRole(requester, 'engineer');
     const csv = await readDeviceCsv(bytes);
+    const { connectionsMax } = this.#context.database.stats();
+    if (connectionsMax === 1 && csv.devices.size > oneConnectionDevicesMax)
+      throw new TailraceError(
+        'too_large',
+        `CSV: expected at most ${oneConnectionDevicesMax} devices for the embedded store, got ${csv.devices.size}: split the file`,
+      );
     const errors = [...csv.errors];
     let { errorCount } = csv;
     const refuse = (error: CsvLineError) => {

@@ -126,7 +126,7 @@ export class SceneRunner {
 
   async start(): Promise<void> {
     const { database, clock } = this.#options.context;
-    const onNotification = (id: string) => this.#take(id);
+    const onNotification = (id: string) => (id === '' ? this.#poll() : this.#take(id));
     this.#listening = await database.listen(runChannel, { onNotification, onReconnect: () => this.#poll() });
     this.#cleaning = clock.every(runnerTimes.cleanMs, () => void this.#clean());
     this.#poll();

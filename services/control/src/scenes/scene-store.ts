@@ -6,7 +6,7 @@ import type { RunState, SceneRun } from './scene-run.ts';
 
 /* Statements of scenes and their runs. The rules are in scenes.ts and scene-runner.ts. */
 
-/** The channel on which runs that have something to do are announced, by their IDs. */
+/** The channel on which runs that have something to do are announced, by their IDs; several of them by ''. */
 export const runChannel = 'tailrace_scene_runs';
 
 export interface StoredScene extends Scene {
@@ -28,6 +28,7 @@ export async function listScenes(queryable: Queryable, tenant: string): Promise<
 }
 
 export async function findScenes(queryable: Queryable, ids: readonly string[]): Promise<readonly StoredScene[]> {
+  if (ids.length === 0) return [];
   const sql = `SELECT ${sceneColumns} FROM scenes WHERE id = ANY ($1::text[])`;
   return (await queryable.query<SceneRow>(sql, [ids])).rows.map(sceneFrom);
 }
@@ -121,21 +122,26 @@ export type NewRun = Pick<StoredRun, 'id' | 'scene' | 'tenant' | 'cause' | 'requ
 
 /** Inserts a run, which is due at once. Resolves with false if its key or its scheduled time has one. */
 export async function insertRun(transaction: Queryable, run: NewRun): Promise<boolean> {
-  const { id, scene, tenant, cause, requester, params, createdMs, lease = 0, plan, undoOf, schedule, key } = run;
-  const { scheduleTimeMs, trigger, alarm } = run;
-  const { rowCount } = await transaction.query(
+  return (await insertRuns(transaction, [run])).size > 0;
+}
+
+/** As `insertRun`, of several runs, in one statement. Resolves with the IDs of those that were inserted. */
+export async function insertRuns(transaction: Queryable, runs: readonly NewRun[]): Promise<ReadonlySet<string>> {
+  if (runs.length === 0) return new Set();
+  const rows = runs.map(({ key, lease = 0, ...run }) => ({ ...run, lease, runKey: key }));
+  const { rows: inserted } = await transaction.query<{ id: string }>(
     `INSERT INTO scene_runs (id, scene, tenant, state, cause, requester, lease, params, plan, created_ms, changed_ms,
        due_ms, undo_of, schedule, schedule_time_ms, run_key, trigger_id, alarm)
-     VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8, $9, $9, 0, $10, $11, $12, $13, $14, $15)
-     ON CONFLICT DO NOTHING`,
-    [
-      ...[id, scene, tenant, cause, JSON.stringify(requester), lease, JSON.stringify(params)],
-      ...[plan == null ? null : JSON.stringify(plan), createdMs, undoOf, schedule, scheduleTimeMs, key],
-      ...[trigger, alarm == null ? null : JSON.stringify(alarm)],
-    ],
+     SELECT id, scene, tenant, 'preparing', cause, requester, lease, params, plan, "createdMs", "createdMs",
+       0, "undoOf", schedule, "scheduleTimeMs", "runKey", trigger, alarm
+     FROM jsonb_to_recordset($1::jsonb) AS new (id text, scene text, tenant text, cause text, requester jsonb,
+       lease bigint, params jsonb, plan jsonb, "createdMs" double precision, "undoOf" text, schedule text,
+       "scheduleTimeMs" double precision, "runKey" text, trigger text, alarm jsonb)
+     ON CONFLICT DO NOTHING RETURNING id`,
+    [JSON.stringify(rows)],
   );
-  if (rowCount > 0) await transaction.notify(runChannel, id);
-  return rowCount > 0;
+  if (inserted.length > 0) await transaction.notify(runChannel, inserted.length === 1 ? inserted[0]!.id : '');
+  return new Set(inserted.map(({ id }) => id));
 }
 
 async function runsOf(queryable: Queryable, rest: string, parameters: readonly unknown[]): Promise<StoredRun[]> {

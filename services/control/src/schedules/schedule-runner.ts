@@ -4,11 +4,18 @@ import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error'
 import { controlItself } from '../audit/audit-entry.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Act } from '../journal.ts';
-import { activeRunsOf, insertRun, lockRun } from '../scenes/scene-store.ts';
+import { activeRunsOf, insertRuns, lockRun, type NewRun } from '../scenes/scene-store.ts';
 import { assertRunsBelowLimit, cancelStoredRun, newRunId, sceneAct } from '../scenes/scenes.ts';
 import { CronTimes } from './cron.ts';
-import { type DueDecision, decideDue, type SkippedRuns } from './schedule.ts';
-import { lockDueSchedules, nextDueMs, type StoredSchedule, scheduleChannel, storeDecision } from './schedule-store.ts';
+import { type DueDecision, decideDue, type SkippedRuns, scheduleLimits } from './schedule.ts';
+import {
+  lockDueSchedules,
+  nextDueMs,
+  type ScheduleProgress,
+  type StoredSchedule,
+  scheduleChannel,
+  storeDecisions,
+} from './schedule-store.ts';
 import { scheduleAct } from './schedules.ts';
 
 export interface ScheduleRunnerOptions {
@@ -22,7 +29,7 @@ export interface ScheduleRunnerOptions {
 /** At most between two polls, ms: a notification may be lost, and a queued run waits for the end of another one. */
 const pollMs = 1_000;
 /** Schedules of one transaction: its locks are held for some milliseconds. */
-const batchMax = 16;
+const batchMax = 64;
 
 /**
  * Starts the runs of schedules at their times. Any process may start any run: a schedule is decided on under a lock of
@@ -30,6 +37,8 @@ const batchMax = 16;
  */
 export class ScheduleRunner {
   readonly #options: ScheduleRunnerOptions;
+  /** By time zone and expression. */
+  readonly #times = new Map<string, CronTimes>();
   #listening: Listening | undefined;
   #timer: Timer | undefined;
   #pass: Promise<void> | undefined;
@@ -98,21 +107,53 @@ export class ScheduleRunner {
       const ids = schedules.map(({ id }) => id);
       const active = await activeRunsOf(transaction, ids);
       await assertRunsBelowLimit(transaction);
-      const acts: Act[] = [];
+      const decided: Decided[] = [];
       for (const schedule of schedules) {
         const activeRuns = active.get(schedule.id) ?? [];
-        const decision = decisionOf(schedule, activeRuns.length, nowMs);
+        const decision = this.#decisionOf(schedule, activeRuns.length, nowMs);
         if (decision === undefined) continue;
-        acts.push(...(await applied(transaction, schedule, decision, activeRuns, nowMs)));
+        decided.push({ schedule, decision, activeRuns });
         if ('error' in decision) continue;
         if (decision.start !== undefined) late.push(nowMs - decision.start.dueMs);
         skipped.push(...decision.skipped);
       }
+      const acts = await applied(transaction, decided, nowMs);
       return { result: schedules.length, acts };
     });
     for (const lateMs of late) onStarted?.(lateMs);
     for (const { reason } of skipped) onSkipped?.(reason);
     return count;
+  }
+
+  /** Returns what to do about a schedule; undefined: nothing. */
+  #decisionOf(schedule: StoredSchedule, active: number, nowMs: number): DueDecision | InvalidSchedule | undefined {
+    const { id, overlap, catchUpMs, jitterMs, next, queuedMs } = schedule;
+    if (next !== undefined && next.dueMs <= nowMs) {
+      let times: CronTimes;
+      try {
+        times = this.#timesOf(schedule, nowMs);
+      } catch (error) {
+        return { error: tailraceErrorFrom(error) };
+      }
+      const decision = decideDue({ id, overlap, catchUpMs, jitterMs, times, next, active, queuedMs }, nowMs);
+      // The queued run has waited until the next one is due: it is that one which starts.
+      if (decision?.queue === undefined || active > 0) return decision;
+      const { queue, ...rest } = decision;
+      return { ...rest, start: queue };
+    }
+    if (queuedMs === undefined || active > 0) return undefined;
+    return { start: { timeMs: queuedMs, dueMs: queuedMs }, cancelsActive: false, skipped: [], next };
+  }
+
+  /** Parsing takes a millisecond, and more for a time zone that is new: too long for each run of many schedules. */
+  #timesOf({ cron, timeZone }: StoredSchedule, nowMs: number): CronTimes {
+    const key = `${timeZone} ${cron}`;
+    const known = this.#times.get(key);
+    if (known !== undefined) return known;
+    if (this.#times.size >= scheduleLimits.schedulesMax) this.#times.clear();
+    const times = new CronTimes(cron, timeZone, nowMs);
+    this.#times.set(key, times);
+    return times;
   }
 }
 
@@ -121,71 +162,68 @@ interface InvalidSchedule {
   readonly error: TailraceError;
 }
 
-/** Returns what to do about a schedule; undefined: nothing. */
-function decisionOf(
-  schedule: StoredSchedule,
-  active: number,
-  nowMs: number,
-): DueDecision | InvalidSchedule | undefined {
-  const { id, overlap, catchUpMs, jitterMs, next, queuedMs } = schedule;
-  if (next !== undefined && next.dueMs <= nowMs) {
-    let times: CronTimes;
-    try {
-      times = new CronTimes(schedule.cron, schedule.timeZone, nowMs);
-    } catch (error) {
-      return { error: tailraceErrorFrom(error) };
-    }
-    const decision = decideDue({ id, overlap, catchUpMs, jitterMs, times, next, active, queuedMs }, nowMs);
-    // The queued run has waited until the next one is due: it is that one which starts.
-    if (decision?.queue === undefined || active > 0) return decision;
-    const { queue, ...rest } = decision;
-    return { ...rest, start: queue };
-  }
-  if (queuedMs === undefined || active > 0) return undefined;
-  return { start: { timeMs: queuedMs, dueMs: queuedMs }, cancelsActive: false, skipped: [], next };
+interface Decided {
+  readonly schedule: StoredSchedule;
+  readonly decision: DueDecision | InvalidSchedule;
+  /** IDs of the active runs. */
+  readonly activeRuns: readonly string[];
 }
 
-/** Writes a decision. Resolves with what was done. */
-async function applied(
-  transaction: Transaction,
-  schedule: StoredSchedule,
-  decision: DueDecision | InvalidSchedule,
-  active: readonly string[],
-  nowMs: number,
-): Promise<readonly Act[]> {
-  const { id } = schedule;
-  if ('error' in decision) {
-    await storeDecision(transaction, { id, next: undefined, queuedMs: undefined, skipped: schedule.skipped });
-    const { code, message } = decision.error;
-    return [scheduleAct(controlItself, nowMs, 'schedule.stopped', id, { code, message })];
+/** Writes decisions: all runs in one statement, so that many schedules of one instant start together. */
+async function applied(transaction: Transaction, decided: readonly Decided[], nowMs: number): Promise<readonly Act[]> {
+  const acts: Act[] = [];
+  const runs: ScheduledStart[] = [];
+  const progress: ScheduleProgress[] = [];
+  for (const { schedule, decision, activeRuns } of decided) {
+    const { id } = schedule;
+    if ('error' in decision) {
+      progress.push({ id, next: undefined, queuedMs: undefined, skipped: schedule.skipped });
+      const { code, message } = decision.error;
+      acts.push(scheduleAct(controlItself, nowMs, 'schedule.stopped', id, { code, message }));
+      continue;
+    }
+    for (const each of decision.skipped)
+      acts.push(scheduleAct(controlItself, nowMs, 'schedule.skipped', id, { ...each }));
+    if (decision.cancelsActive)
+      for (const run of activeRuns) acts.push(...(await cancelRun(transaction, run, schedule, nowMs)));
+    if (decision.start !== undefined) runs.push({ run: newRunId(), schedule, timeMs: decision.start.timeMs });
+    progress.push({
+      ...{ id, next: decision.next, queuedMs: decision.queue?.timeMs },
+      skipped: [...decision.skipped, ...schedule.skipped],
+    });
   }
-  const acts = decision.skipped.map((each) => scheduleAct(controlItself, nowMs, 'schedule.skipped', id, { ...each }));
-  if (decision.cancelsActive)
-    for (const run of active) acts.push(...(await cancelRun(transaction, run, schedule, nowMs)));
-  if (decision.start !== undefined)
-    acts.push(...(await insertScheduled(transaction, schedule, decision.start.timeMs, nowMs)));
-  await storeDecision(transaction, {
-    ...{ id, next: decision.next, queuedMs: decision.queue?.timeMs },
-    skipped: [...decision.skipped, ...schedule.skipped],
-  });
+  acts.push(...(await insertScheduled(transaction, runs, nowMs)));
+  await storeDecisions(transaction, progress);
   return acts;
+}
+
+interface ScheduledStart {
+  readonly run: string;
+  readonly schedule: StoredSchedule;
+  /** The time that the expression names, epoch ms. */
+  readonly timeMs: number;
 }
 
 async function insertScheduled(
   transaction: Transaction,
-  schedule: StoredSchedule,
-  timeMs: number,
+  starts: readonly ScheduledStart[],
   nowMs: number,
 ): Promise<readonly Act[]> {
-  const { id, scene, tenant, requester, params } = schedule;
-  const run = newRunId();
-  const isInserted = await insertRun(transaction, {
-    ...{ id: run, scene, tenant, cause: 'schedule', requester, params, createdMs: nowMs },
-    ...{ schedule: id, scheduleTimeMs: timeMs },
+  const runs = starts.map(({ run, schedule, timeMs }): NewRun => {
+    const { id, scene, tenant, requester, params } = schedule;
+    return {
+      ...{ id: run, scene, tenant, cause: 'schedule', requester, params, createdMs: nowMs },
+      ...{ schedule: id, scheduleTimeMs: timeMs },
+    };
   });
-  if (!isInserted) return [];
-  const details = { run, cause: 'schedule', schedule: id, time: timeMs, subject: requester.subject };
-  return [sceneAct(controlItself, nowMs, 'scene.run_started', scene, details)];
+  const inserted = await insertRuns(transaction, runs);
+  return starts
+    .filter(({ run }) => inserted.has(run))
+    .map(({ run, schedule, timeMs }) => {
+      const { id, scene, requester } = schedule;
+      const details = { run, cause: 'schedule', schedule: id, time: timeMs, subject: requester.subject };
+      return sceneAct(controlItself, nowMs, 'scene.run_started', scene, details);
+    });
 }
 
 /** Cancels the run that a newer one replaces. The runner does what follows. */

@@ -117,15 +117,22 @@ export async function storeSchedule(transaction: Queryable, schedule: StoredSche
   await transaction.notify(scheduleChannel, id);
 }
 
-/** Stores what follows from a decision. */
-export async function storeDecision(
-  transaction: Queryable,
-  schedule: Pick<StoredSchedule, 'id' | 'next' | 'queuedMs' | 'skipped'>,
-): Promise<void> {
-  const { id, next, queuedMs, skipped } = schedule;
+/** What follows from a decision about a schedule. */
+export type ScheduleProgress = Pick<StoredSchedule, 'id' | 'next' | 'queuedMs' | 'skipped'>;
+
+/** Stores what follows from decisions, in one statement. */
+export async function storeDecisions(transaction: Queryable, schedules: readonly ScheduleProgress[]): Promise<void> {
+  if (schedules.length === 0) return;
+  const rows = schedules.map(({ id, next, queuedMs, skipped }) => ({
+    ...{ id, timeMs: next?.timeMs, dueMs: next?.dueMs, queuedMs, skipped: skipped.slice(0, keptSkippedMax) },
+  }));
   await transaction.query(
-    'UPDATE schedules SET next_time_ms = $2, due_ms = $3, queued_time_ms = $4, skipped = $5 WHERE id = $1',
-    [id, next?.timeMs, next?.dueMs, queuedMs, JSON.stringify(skipped.slice(0, keptSkippedMax))],
+    `UPDATE schedules SET next_time_ms = new."timeMs", due_ms = new."dueMs", queued_time_ms = new."queuedMs",
+       skipped = new.skipped
+     FROM jsonb_to_recordset($1::jsonb) AS new (id text, "timeMs" double precision, "dueMs" double precision,
+       "queuedMs" double precision, skipped jsonb)
+     WHERE schedules.id = new.id`,
+    [JSON.stringify(rows)],
   );
 }
 
