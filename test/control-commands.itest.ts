@@ -95,8 +95,8 @@ interface Answer {
   readonly body: any;
 }
 
-async function request(node: number, method: string, path: string, body?: object): Promise<Answer> {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+async function request(node: number, method: string, path: string, body?: object, by = token): Promise<Answer> {
+  const headers = { authorization: `Bearer ${by}`, 'content-type': 'application/json' };
   const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
   const answer = await fetch(controls[node]!.url + path, init);
   return { status: answer.status, body: await answer.json() };
@@ -221,6 +221,46 @@ test('while control is killed under load, no command is executed twice, and each
   });
   const { body } = await request(1, 'GET', '/v1/audit/verify');
   assert.deepEqual([body.valid, body.broken], [true, []]);
+});
+
+test('while control is killed within a fleet command, another process goes on, and each device executes it once at most', async () => {
+  const devices = Array.from({ length: 60 }, (_, index) => `plant1.fleet.m${index}`);
+  await Promise.all(devices.map(connect));
+  const engineer = await issueToken({
+    ...{ secret: tokenSecret, subject: 'erik', publish: [], subscribe: ['plant1.>'], command: ['plant1.>'] },
+    ...{ roles: ['engineer'], expiresInMs: 3_600_000 },
+  });
+  const before = executed.size;
+  const fleet = { id: 'f1', devices, name: 'set', params: { n: 2 }, rate: { perMinute: 1_200 } };
+  const started = await request(0, 'POST', '/v1/fleet-commands', fleet, engineer);
+  assert.equal(started.status, 202, JSON.stringify(started.body));
+  const path = `/v1/fleet-commands/${started.body.id}`;
+  await eventually(() => assert.ok(executed.size >= before + 15), { pollMs: 1 });
+  await controls[0]!.end('SIGKILL');
+  // A sender that got no answer sends the same ID again.
+  const again = await request(1, 'POST', '/v1/fleet-commands', fleet, engineer);
+  assert.deepEqual([again.status, again.body.id], [202, started.body.id]);
+  const done = await eventually(
+    async () => {
+      const { body } = await request(1, 'GET', path, undefined, engineer);
+      assert.ok(body.final, JSON.stringify(body));
+      return body;
+    },
+    { deadlineMs: 60_000 },
+  );
+  await controls[0]!.start();
+  // What was requested when the process was killed may be unconfirmed.
+  const { counts } = done;
+  assert.equal((counts.done ?? 0) + (counts.unconfirmed ?? 0), devices.length, JSON.stringify(done));
+  const { body } = await request(1, 'GET', `${path}/devices?limit=100`, undefined, engineer);
+  assert.equal(body.devices.length, devices.length);
+  const commands: string[] = body.devices.map(({ command }: { command: string }) => command);
+  assert.equal(new Set(commands).size, devices.length);
+  for (const { command, state } of body.devices) {
+    const count = executed.get(command) ?? 0;
+    assert.ok(state === 'done' ? count === 1 : count <= 1, `${command} is ${state}, executed ${count} times`);
+  }
+  assert.ok(executed.size <= before + devices.length, 'no device has executed another command');
 });
 
 test('while PostgreSQL is away, commands are refused and may be repeated, and work again afterwards', async () => {

@@ -135,6 +135,8 @@ class Replay {
   /** Index of the next report. */
   #next = 0;
   #receivedMs = 0;
+  /** The latest time up to which timers were passed before a report; see `#advance`. */
+  #advancedMs = 0;
   /** Transitions of the reference that are equal to an answer. */
   #transitions = 0;
   #difference = '';
@@ -232,6 +234,7 @@ class Replay {
     this.#reference.report(report, seq);
     this.#receivedMs = Math.max(this.#receivedMs, report.received ?? report.time);
     this.#next++;
+    this.#advancedMs = 0;
   }
 
   #advance(untilMs: number): void {
@@ -248,6 +251,7 @@ class Replay {
       }
     }
     this.#applyExcuses();
+    if (late !== undefined) this.#advancedMs = untilMs;
     this.#reference.advance(untilMs);
   }
 
@@ -284,22 +288,30 @@ class Replay {
       .slice(this.matched)
       .find((answer) => 'transition' in answer && answer.transition.rule === id && answer.transition.seq === seq);
     const waitMs = condition.afterMs + latenessMs;
+    // The grace is a time from `untilMs` on: exactly this one if alarms found the device stale later.
     let untilMs: number;
-    // The report that has made the reference pass its timers was taken already.
-    const index = reports.findIndex((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
+    let isOpen = false;
+    const next = reports.find((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
     if (raised !== undefined && 'transition' in raised) untilMs = (raised.place.atMs ?? 0) - waitMs;
-    else if (index >= 0) untilMs = (reports[index]!.report.received ?? 0) - waitMs + 1;
-    else return undefined;
+    else if (next !== undefined) {
+      untilMs = Math.max(next.report.received ?? 0, this.#advancedMs) - waitMs + 1;
+      isOpen = true;
+    } else return undefined;
     const { graced, graceMs } = this.#bounds;
     const isGraced = graced.some(
-      ({ fromMs, toMs }) => seenMs <= toMs + marginMs && untilMs >= fromMs && untilMs <= toMs + marginMs + graceMs,
+      ({ fromMs, toMs }) =>
+        seenMs <= toMs + marginMs &&
+        untilMs <= toMs + marginMs + graceMs &&
+        (isOpen ? untilMs + waitMs : untilMs) >= fromMs,
     );
     const before = reports.findIndex((each) => each.seq === seq) + 1;
     return isGraced && untilMs > seenMs ? { before, untilMs } : undefined;
   }
 }
 
-function isSeen({ readings }: Report, tag: string | undefined): boolean {
+/** Returns whether a report shows that the device, or its tag, is not stale. */
+function isSeen({ readings, historical = false }: Report, tag: string | undefined): boolean {
+  if (historical) return false;
   return tag === undefined || readings.some((reading) => reading.tag === tag);
 }
 

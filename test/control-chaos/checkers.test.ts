@@ -8,7 +8,7 @@ import { notificationViolations, scheduleViolations } from './automation-checker
 import { commandViolations } from './command-checker.ts';
 import type { Execution } from './execution-ledger.ts';
 import type { LoggedCommand } from './logged.ts';
-import { watcherViolations } from './watcher-checker.ts';
+import { missingReports, reportViolations, watcherViolations } from './watcher-checker.ts';
 
 const device = 'plant1.press';
 const act = (fields: Partial<Act> = {}): Act => ({
@@ -94,6 +94,27 @@ test('a screen that misses, repeats or reorders a transition is found', () => {
   ])
     assert.match(watcherViolations({ ...received, commands: new Map([['c1', numbers]]) }, log).join(), /command c1/);
   assert.match(watcherViolations({ ...received, replaced: 1 }, log).join(), /1 snapshots/);
+});
+
+test('a report that a screen misses, repeats or receives in another order is found', () => {
+  const report = (seq: number, id: string) => ({
+    ...{ seq, receivedBefore: 0 },
+    report: { device, time: seq, id, readings: [] },
+  });
+  const log = new Map([[device, [report(3, 'a'), report(4, 'b'), report(7, 'a'), report(8, 'c')]]]);
+  const found = (seqs: readonly number[], missing = 0) =>
+    reportViolations({ name: 'trend', reports: new Map([[device, seqs]]), missing }, log).join();
+  assert.equal(found([3, 4, 8]), '', 'of those that were sent again the first one');
+  for (const seqs of [
+    [3, 4],
+    [4, 3, 8],
+    [3, 4, 7, 8],
+    [3, 4, 8, 8],
+  ])
+    assert.match(found(seqs), /expected 3 reports/);
+  assert.match(found([3, 4, 8], 1), /1 missing ranges/);
+  assert.deepEqual(missingReports(new Set(['a', 'b']), log), []);
+  assert.match(missingReports(new Set(['a', 'd']), log).join(), /all but 1: d/);
 });
 
 /** Entries in a chain, with their records of the topic. */

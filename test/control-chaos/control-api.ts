@@ -33,7 +33,8 @@ export class ControlApi {
     const url = this.#urls[this.#turn++ % this.#urls.length]!;
     const atMs = Date.now();
     const startMs = performance.now();
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const authorization = `Bearer ${token}`;
+    const headers = body === undefined ? { authorization } : { authorization, 'content-type': 'application/json' };
     const signal = AbortSignal.timeout(requestMs);
     let answer: ControlAnswer = { status: 0, body: undefined };
     try {

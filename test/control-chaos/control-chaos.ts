@@ -1,7 +1,8 @@
 /**
  * `make control-chaos`: real Kafka, NATS and PostgreSQL, two processes of each service, devices, screens and people;
- * one part after the other is killed and paused under load. At the end the transitions of alarms are compared with those
- * of a single-threaded reference over the log, and commands and audit with ledgers. Exits with 1 after any difference.
+ * one part after the other is killed and paused under load. At the end the transitions of alarms are compared with
+ * those of a single-threaded reference over the log, and commands and audit with ledgers. Exits with 1 after any
+ * difference.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -26,6 +27,7 @@ function settingsFrom(args: readonly string[]): Omit<ControlChaosSettings, 'port
     options: {
       faults: { type: 'string', default: controlFaults.map(({ name }) => name).join() },
       machines: { type: 'string', default: '16' },
+      'outage-seconds': { type: 'string', default: '600' },
       seconds: { type: 'string', default: '5' },
       'limit-seconds': { type: 'string', default: '2400' },
       data: { type: 'string', default: 'data/control-chaos' },
@@ -42,6 +44,7 @@ function settingsFrom(args: readonly string[]): Omit<ControlChaosSettings, 'port
     faults: names.map((name) => controlFaults.find((each) => each.name === name)!),
     machines: integerArgument('MACHINES', values.machines, 3, 500),
     calmMs: integerArgument('SECONDS', values.seconds, 0, 600) * 1000,
+    outageMs: integerArgument('OUTAGE_SECONDS', values['outage-seconds'], 1, 86_400) * 1000,
     limitSeconds: integerArgument('LIMIT_SECONDS', values['limit-seconds'], 30, 100_000),
     data: resolve(root, values.data),
   };

@@ -1,15 +1,23 @@
 import type { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import type { ActLedger } from './act-ledger.ts';
-import { type Interruption, replayDevice } from './alarm-replay.ts';
+import { type DeviceHistory, type Interruption, type LoggedReport, replayDevice } from './alarm-replay.ts';
 import { alarmRules } from './alarm-rules.ts';
 import { auditViolations } from './audit-checker.ts';
+import { type Automation, notifiedPriority, tick } from './automation.ts';
+import { notificationViolations, scheduleViolations } from './automation-checker.ts';
 import { commandViolations } from './command-checker.ts';
 import type { ControlApi } from './control-api.ts';
 import type { Explains } from './control-faults.ts';
 import type { ExecutionLedger } from './execution-ledger.ts';
 import { type LoggedEvents, readEvents, readReports, readTopic } from './logged.ts';
 import { alarmTimes } from './plant.ts';
-import { type Received, watcherViolations } from './watcher-checker.ts';
+import {
+  missingReports,
+  type Received,
+  type ReceivedReports,
+  reportViolations,
+  watcherViolations,
+} from './watcher-checker.ts';
 
 /** What a run leaves. */
 export interface RunFacts {
@@ -20,9 +28,13 @@ export interface RunFacts {
   readonly ledger: ActLedger;
   readonly executions: Pick<ExecutionLedger, 'read'>;
   readonly watchers: readonly Received[];
+  readonly screens: readonly ReceivedReports[];
+  /** IDs of the reports that ingest has acknowledged. */
+  readonly acknowledged: ReadonlySet<string>;
   readonly interruptions: Readonly<Record<Explains, readonly Interruption[]>>;
+  readonly automation: Pick<Automation, 'notified'>;
   /** Subjects that send commands without the ledger. */
-  readonly otherSenders?: readonly string[];
+  readonly otherSenders: readonly string[];
 }
 
 const telemetry = 'tailrace.telemetry';
@@ -33,6 +45,8 @@ const audit = 'tailrace.audit';
 export class ControlCheck {
   readonly #facts: RunFacts;
   readonly #rows: (readonly [what: string, count: number])[] = [];
+  /** Of the devices that differ from the reference, for `replayDevice`. */
+  readonly differing: DeviceHistory[] = [];
 
   constructor(facts: RunFacts) {
     this.#facts = facts;
@@ -40,10 +54,14 @@ export class ControlCheck {
 
   /** Resolves with a sentence for each broken promise. May be repeated. */
   async run(): Promise<string[]> {
-    const { eventLog, ledger, executions, watchers, otherSenders = [] } = this.#facts;
+    const { eventLog, ledger, executions, watchers, otherSenders, automation } = this.#facts;
     this.#rows.length = 0;
+    this.differing.length = 0;
     const logged = await readEvents(eventLog, events);
-    const violations = await this.#alarmViolations(logged);
+    const reports = await readReports(eventLog, telemetry);
+    const violations = await this.#alarmViolations(logged, reports);
+    violations.push(...missingReports(this.#facts.acknowledged, reports));
+    for (const screen of this.#facts.screens) violations.push(...reportViolations(screen, reports));
     for (const watcher of watchers) violations.push(...watcherViolations(watcher, logged));
     violations.push(...(await this.#storeViolations(logged)));
     const executed = executions.read();
@@ -54,6 +72,9 @@ export class ControlCheck {
       this.#count(`commands ${state}`, finals.filter((each) => each === state).length);
     this.#count('executions at devices', executed.length);
     violations.push(...(await this.#auditViolations(logged)));
+    const { notified } = automation;
+    violations.push(...notificationViolations(logged.transitions.flat(), notified, notifiedPriority));
+    this.#count('notifications, repeated ones included', notified.length);
     return violations;
   }
 
@@ -63,9 +84,11 @@ export class ControlCheck {
     return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
   }
 
-  async #alarmViolations(logged: LoggedEvents): Promise<string[]> {
+  async #alarmViolations(
+    logged: LoggedEvents,
+    reports: ReadonlyMap<string, readonly LoggedReport[]>,
+  ): Promise<string[]> {
     const { eventLog, interruptions } = this.#facts;
-    const reports = await readReports(eventLog, telemetry);
     const { epoch } = await eventLog.describeTopic(telemetry);
     const { epoch: eventsEpoch } = await eventLog.describeTopic(events);
     const violations: string[] = [];
@@ -74,9 +97,12 @@ export class ControlCheck {
       const actions = new Map([...logged.actions].filter(([, action]) => action.device === device));
       const answers = logged.answers.get(device) ?? [];
       const place = { device, epoch, eventsEpoch };
-      const history = { ...place, rules: alarmRules, reports: reports.get(device) ?? [], actions, answers };
+      const history = { ...place, rules: alarmRules, reports: [...(reports.get(device) ?? [])], actions, answers };
       const verdict = replayDevice(history, { ...interruptions, ...alarmTimes });
-      if (verdict.difference !== '') violations.push(verdict.difference);
+      if (verdict.difference !== '') {
+        violations.push(verdict.difference);
+        this.differing.push(history);
+      }
       sums.compared += verdict.compared;
       sums.excuses += verdict.excuses;
       sums.early += verdict.early;
@@ -128,6 +154,7 @@ export class ControlCheck {
     await readTopic(eventLog, audit, ({ value }) => void records.push(new TextDecoder().decode(value)));
     const exported = await api.ok(token, 'GET', '/v1/audit/export', undefined, 'lines');
     const violations = auditViolations({ acts: ledger.acts, commands: logged.commands, entries: exported, records });
+    violations.push(...scheduleViolations(exported, tick));
     const { valid, entries, broken } = await api.ok(token, 'GET', '/v1/audit/verify');
     if (!valid) violations.push(`audit: expected valid chains, got ${JSON.stringify(broken)}`);
     if (entries !== exported.length) violations.push(`audit: expected ${entries} entries, got ${exported.length}`);

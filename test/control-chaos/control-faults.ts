@@ -45,6 +45,8 @@ async function pausedBroker(broker: Broker): Promise<void> {
   await broker.signal('SIGCONT');
 }
 
+export const outageName = 'postgres-outage';
+
 /** The faults in their usual order. */
 export const controlFaults: readonly ControlFault[] = [
   {
@@ -145,6 +147,11 @@ export const controlFaults: readonly ControlFault[] = [
     explains: [],
     run: ({ fanout }) => paused(fanout[1]!, pausedMs),
   },
+  {
+    name: outageName,
+    words: 'PostgreSQL is stopped for a long time, while devices, screens and people go on',
+    explains: [],
+    // See postgres-outage.ts.
+    run: async () => undefined,
+  },
 ];
-
-export const outageName = 'postgres-outage';

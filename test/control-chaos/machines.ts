@@ -48,13 +48,9 @@ export class Machines {
     }
   }
 
-  /** The reports of each device that were sent, and those that ingest has acknowledged: a count from 1. */
-  get sent(): ReadonlyMap<string, number> {
-    return new Map(this.#machines.map(({ device, sent }) => [device, sent]));
-  }
-
-  get acknowledged(): ReadonlyMap<string, number> {
-    return new Map(this.#machines.map(({ device, acknowledged }) => [device, acknowledged]));
+  /** IDs of the reports that ingest has acknowledged. */
+  get acknowledged(): ReadonlySet<string> {
+    return new Set(this.#machines.flatMap(({ acknowledged }) => [...acknowledged]));
   }
 
   /** Sends no more reports. Resolves when all are acknowledged. Commands are executed until `close`. */
@@ -63,7 +59,7 @@ export class Machines {
     for (const machine of this.#machines) machine.return();
     await eventually(
       () => {
-        const left = this.#machines.filter(({ sent, acknowledged }) => acknowledged < sent);
+        const left = this.#machines.filter(({ sent, acknowledged }) => acknowledged.size < sent);
         assert.deepEqual(
           left.map(({ device }) => device),
           [],
@@ -93,7 +89,7 @@ const modes = ['auto', 'auto', 'manual', 'fault'];
 class Machine {
   readonly device: string;
   sent = 0;
-  acknowledged = 0;
+  readonly acknowledged = new Set<string>();
   readonly #options: MachineOptions;
   readonly #random: () => number;
   #connection: DeviceConnection;
@@ -124,7 +120,7 @@ class Machine {
 
   /** Disconnects for some time. Commands wait for it meanwhile. */
   leave(forMs: number): void {
-    if (this.#isAway || this.acknowledged < this.sent) return;
+    if (this.#isAway || this.acknowledged.size < this.sent) return;
     this.#isAway = true;
     void this.#connection.close();
     this.#back = setTimeout(() => this.return(), forMs);
@@ -171,7 +167,7 @@ class Machine {
     const options = { id: `${this.device}-${number}`, time };
     void this.#connection.status(readings, options).then(
       ({ status }) => {
-        if (status === 'accepted' || status === 'duplicate') this.acknowledged = Math.max(this.acknowledged, number);
+        if (status === 'accepted' || status === 'duplicate') this.acknowledged.add(options.id);
       },
       () => undefined,
     );

@@ -2,8 +2,8 @@ import type { Delivery } from '@tailrace/client/report';
 import type { SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { AlarmEvent, AlarmTransition, CommandEvent } from '@tailrace/protocol/control-event-json';
-import type { Checker, Watch } from '../chaos/checker.ts';
 import { screenTimes } from '../chaos/client.ts';
+import { listIn } from './logged.ts';
 
 export interface WatcherPlace {
   readonly name: string;
@@ -70,19 +70,21 @@ export class EventWatcher {
 
 /** A screen that receives the reports of all devices, and how long they take. */
 export class ReportWatcher {
-  readonly watch: Watch;
+  readonly name: string;
+  /** By device: the positions of its reports, in the order of their delivery. */
+  readonly reports = new Map<string, number[]>();
   readonly delays: { readonly atMs: number; readonly ms: number }[] = [];
+  /** Ranges of positions that the server has named as missing. */
+  missing = 0;
   readonly #stream: Stream;
 
-  constructor({ name, ...place }: WatcherPlace, checker: Checker, devices: readonly string[]) {
-    const watch = checker.watch(name, channel, devices);
-    this.watch = watch;
+  constructor({ name, ...place }: WatcherPlace) {
+    this.name = name;
     this.#stream = createStream({ ...place, ...screenTimes });
     const take = (reports: readonly Delivery[]) => {
       const nowMs = Date.now();
-      for (const { device, partition, seq, readings, time } of reports) {
-        const value = Number(readings.find(({ tag }) => tag === 'n')?.value);
-        watch.shown({ device, partition, seq, value }, nowMs);
+      for (const { device, seq, time } of reports) {
+        listIn(this.reports, device).push(seq);
         this.delays.push({ atMs: nowMs, ms: nowMs - time });
       }
     };
@@ -90,7 +92,7 @@ export class ReportWatcher {
       onSnapshot: take,
       onReports: take,
       onState: (state) => {
-        if (state.name === 'live' && state.missing !== undefined) watch.missing(state.missing);
+        if (state.name === 'live') this.missing += state.missing?.length ?? 0;
       },
     });
   }

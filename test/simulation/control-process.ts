@@ -6,6 +6,7 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { MemoryEventLog, MemoryLog } from '@tailrace/eventlog/memory';
 import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
+import { noTracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import type { Chance } from './chance.ts';
@@ -61,7 +62,15 @@ export class SimulatedControl {
       database: this.#connection.database,
       eventLog: parts.logSeam(logOf(process, this.#eventLog, scheduler, chance.fork())),
       bus: parts.seam(busOf(process, this.#bus)),
-      ...{ clock: process.clock, random: chance.fork().random, logger, config, node: name, servesApi: false },
+      ...{
+        clock: process.clock,
+        random: chance.fork().random,
+        logger,
+        tracing: noTracing,
+        config,
+        node: name,
+        servesApi: false,
+      },
       migratesStore: false,
       metrics: createMetrics({ service: 'control', node: name, processMetrics: false }),
       uniqueId: () => `${startNumber}-${++this.#ids}`,

@@ -13,6 +13,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import type { Tracing } from '@tailrace/platform/tracing';
 import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
 import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
@@ -27,6 +28,7 @@ import { markedCommandsFrom } from './commands/marked-commands.ts';
 import type { ControlSettings } from './config.ts';
 import type { ControlContext, RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
+import { ControlTracing } from './control-tracing.ts';
 import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
@@ -56,6 +58,7 @@ export interface ControlOptions {
   readonly logger: Logger;
   /** Of the service `control`. */
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly config: ControlSettings;
   /** Name of this process. */
   readonly node: string;
@@ -107,8 +110,9 @@ export function createControl(options: ControlOptions): Control {
   const { credentials, control } = createCredentials(options);
   const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
   const conditions = new CommandConditions(owners);
+  const tracing = new ControlTracing({ tracing: options.tracing, system: bus.system });
   const work = new CommandWork({
-    ...{ context, bus, conditions, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    ...{ context, bus, conditions, tracing, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
@@ -142,7 +146,7 @@ export function createControl(options: ControlOptions): Control {
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
-  const server = new ControlServer({ bus, commands, leases, context });
+  const server = new ControlServer({ bus, commands, leases, context, tracing });
   const registerRoutes = (scope: Api) => {
     registerCommandRoutes(scope, commands, context);
     registerLeaseRoutes(scope, leases);
@@ -183,7 +187,8 @@ export function createControl(options: ControlOptions): Control {
       await automation.start();
       fleets.start();
       await server.subscribe();
-      if (servesApi) api = await createApi({ settings: config, credentials, logger, metrics, routes: registerRoutes });
+      if (servesApi)
+        api = await createApi({ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes });
       if (state !== 'new') return;
       if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');
       state = 'running';

@@ -1,4 +1,5 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import { noSpan } from '@tailrace/platform/tracing';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
@@ -6,6 +7,7 @@ import { type AlarmActionRequest, acceptAlarmAction } from './alarms/alarm-actio
 import { commandValueFrom, transitionMessage } from './commands/command-message.ts';
 import type { CommandService } from './commands/command-service.ts';
 import type { ControlContext } from './control-context.ts';
+import type { ControlTracing } from './control-tracing.ts';
 import { leaseActionFrom, leaseMessage } from './leases/lease-message.ts';
 import type { LeaseService } from './leases/lease-service.ts';
 import { requesterFromMessage } from './requester.ts';
@@ -20,6 +22,7 @@ export interface ControlServerOptions {
   readonly commands: Pick<CommandService, 'submit' | 'cancel' | 'confirm'>;
   readonly leases: Pick<LeaseService, 'request'>;
   readonly context: ControlContext;
+  readonly tracing: Pick<ControlTracing, 'busRequest'>;
 }
 
 /** How long a command may take, ms, unless it has a deadline. */
@@ -48,19 +51,24 @@ export class ControlServer {
   /** Never rejects: an error is a reply, too. */
   async #reply(payload: Uint8Array): Promise<Uint8Array> {
     let reply: tailrace.v1.IControlReply;
+    let span = noSpan;
     try {
-      reply = await this.#answer(decodedRequest(payload));
+      const request = decodedRequest(payload);
+      span = this.#options.tracing.busRequest(request.traceparent ?? '');
+      reply = await this.#answer(request, span.traceparent || (request.traceparent ?? ''));
     } catch (thrown) {
+      span.fail(thrown);
       const { code, message, retryable } = tailraceErrorFrom(thrown);
       if (code === 'internal') this.#options.context.logger.error({ error: thrown }, 'a request of the bus has failed');
       reply = { error: { code, message, retryable } };
     }
+    span.end();
     return ControlReply.encode(reply).finish();
   }
 
-  async #answer(request: tailrace.v1.ControlRequest): Promise<tailrace.v1.IControlReply> {
+  async #answer(request: tailrace.v1.ControlRequest, traceparent: string): Promise<tailrace.v1.IControlReply> {
     const { commands, leases, context } = this.#options;
-    const requester = requesterFromMessage(request.requester, request.traceparent ?? '');
+    const requester = requesterFromMessage(request.requester, traceparent);
     const { command, decision, lease, alarm } = request;
     if (command != null) {
       const submission = submissionFrom(command, context.clock.now());

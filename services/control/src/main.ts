@@ -17,7 +17,7 @@ if (process.argv[2] === 'migrate') await runMigrateCommand(process);
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, node, logger, health, metrics }) => {
+  parts: ({ config, node, logger, health, metrics, tracing }) => {
     const database = createPgDatabase({
       ...databaseAccessFrom(config, systemClock),
       logger,
@@ -31,7 +31,7 @@ await runAsProcess(process, {
     });
     const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: `control-${node}`, logger });
     const control = createControl({
-      ...{ database, eventLog, bus, clock: systemClock, random: Math.random, logger, metrics, config, node },
+      ...{ database, eventLog, bus, clock: systemClock, random: Math.random, logger, metrics, tracing, config, node },
     });
     registerDatabaseMetrics(metrics, database);
     registerKafkaMetrics(metrics, eventLog);

@@ -9,6 +9,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics, type Metrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { tailrace } from '@tailrace/protocol/generated';
 import { createEmbeddedDatabase } from '@tailrace/testkit/embedded-database';
 import { z } from 'zod';
@@ -34,6 +35,7 @@ export interface ControlFixture {
 export interface StartOptions {
   readonly settings?: Partial<ControlSettings>;
   readonly routes?: readonly RegisterRoutes[];
+  readonly tracing?: Tracing;
 }
 
 export interface RunningControl {
@@ -102,14 +104,14 @@ export async function createControlFixture(
   };
   return {
     ...{ database, eventLog, bus, values },
-    async start(node, { settings = {}, routes = [] } = {}) {
+    async start(node, { settings = {}, routes = [], tracing = noTracing } = {}) {
       const config = schema.parse({ tokenSecret, port: 0, host: '127.0.0.1', telemetryPartitions: 3, ...settings });
       const metrics = createMetrics({ service: 'control', node, processMetrics: false });
       const connected = log.connect();
       await connected.start();
       const control = createControl({
         ...{ database, eventLog: connected, bus: await bus(node), clock: systemClock, random: Math.random },
-        ...{ logger, metrics, config, node, routes },
+        ...{ logger, metrics, tracing, config, node, routes },
       });
       await control.start();
       const url = `http://127.0.0.1:${control.port}`;

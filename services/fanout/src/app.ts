@@ -286,7 +286,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     epoch: topics.eventsEpoch,
     joinDeadlineMs: config.joinDeadlineMs,
   });
-  const control = new ControlRequests({ bus, hub: eventHub, partitions, limits: config });
+  const control = new ControlRequests({ bus, hub: eventHub, partitions, limits: config, tracing });
   const progressMessages = new ProgressMessages({ channels, views, table, replies: hub.replies, work, clock, logger });
 
   const placement = new RingPlacement({ ring, node: config.node, partitions });

@@ -22,6 +22,7 @@ import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
 import type { BridgeSettings } from './bridge/bridge-settings.ts';
 import { createBridges } from './bridge/bridges.ts';
+import { CommandTracing } from './commands/command-tracing.ts';
 import { type IngestSettings, serviceName } from './config.ts';
 import { DeadLetters } from './dead-letters/dead-letters.ts';
 import type { DeviceSocketServer } from './devices/device-socket.ts';
@@ -193,6 +194,7 @@ export function createIngest(options: IngestOptions): Ingest {
     deadLetters,
     pressure,
     tracing: messageTracing,
+    commandTracing: new CommandTracing({ tracing, system: bus?.system }),
     appendSeconds: ingestMetrics.appendSeconds,
     onAccepted,
     clock,

@@ -179,6 +179,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     clock,
     logger,
     metrics: metrics.forService('control'),
+    tracing,
     random,
     config: z.object(controlSettings).parse({
       ...{ host, port: ports.control, tokenSecret, telemetryPartitions: config.partitions, markedCommands },
@@ -256,9 +257,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
     if (!control.isReady) options.onServing(urls);
-    await control.ready();
+    const isControlReady = await control.ready();
     if (isStopping) return;
-    if (config.plant && config.house) await seed();
+    if (isControlReady && config.plant && config.house) await seed();
     if (isStopping) return;
     await writeWholeFile(tokenFile, `${tokens.owner}\n`);
     await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);

@@ -10,6 +10,8 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Part } from '@tailrace/platform/lifecycle';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Tracing } from '@tailrace/platform/tracing';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 
 export interface ControlPartOptions {
   /** Of the embedded PostgreSQL. */
@@ -21,13 +23,18 @@ export interface ControlPartOptions {
   readonly logger: Logger;
   /** Of the service `control`. */
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly random: () => number;
   readonly config: ControlSettings;
 }
 
+/** Between attempts to start the store. */
+const storeWaits = { baseMs: 500, capMs: 5_000 };
+
 /**
  * Control with its store in this process. The store takes seconds to start, and a thread of its own: `start` does not
- * wait for it, so that readings and the page are there at once; `ready` does.
+ * wait for it, so that readings and the page are there at once; `ready` does. A store that does not start, as on a full
+ * disk, is logged and started again, while everything else goes on.
  */
 export class ControlPart implements Part {
   readonly name = 'control';
@@ -37,15 +44,22 @@ export class ControlPart implements Part {
   readonly #bus: Bus;
   readonly #database: Database;
   readonly #control: Control;
-  #started: Promise<void> | undefined;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #stopRequested = Promise.withResolvers<void>();
+  readonly #failedOnce = Promise.withResolvers<void>();
   #isStopping = false;
+  #started: Promise<void> | undefined;
 
-  constructor({ directory, eventLog, bus, clock, logger, metrics, random, config }: ControlPartOptions) {
+  constructor(options: ControlPartOptions) {
+    const { directory, eventLog, bus, clock, logger, metrics, tracing, random, config } = options;
     this.#host = config.host === '0.0.0.0' ? '127.0.0.1' : config.host;
+    this.#clock = clock;
+    this.#logger = logger;
     this.#bus = bus;
     this.#database = createPgliteDatabase({ directory, clock, logger });
     this.#control = createControl({
-      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, config },
+      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, tracing, config },
       ...{ node: 'standalone', portSetting: 'portBase' },
     });
     registerDatabaseMetrics(metrics, this.#database);
@@ -54,8 +68,8 @@ export class ControlPart implements Part {
 
   start(): void {
     this.#started = this.#start();
-    // `ready` reports it.
-    this.#started.catch(() => undefined);
+    // `ready` rejects as well, unless the first attempt has failed before.
+    this.#started.catch((error) => this.#logger.error({ error }, 'control does not start'));
   }
 
   /** Of the API, from this machine. Valid once it is ready. */
@@ -67,9 +81,13 @@ export class ControlPart implements Part {
     return this.#control.notReady() === undefined;
   }
 
-  /** Resolves when control takes requests, or was stopped before. Rejects as its start does. */
-  async ready(): Promise<void> {
-    await this.#started;
+  /**
+   * Resolves with whether control takes requests, after the first attempt to start its store. Rejects with
+   * `address_in_use`, and `invalid_config` for a store of a newer version.
+   */
+  async ready(): Promise<boolean> {
+    await Promise.race([this.#started, this.#failedOnce.promise]);
+    return this.isReady;
   }
 
   async drain(): Promise<void> {
@@ -78,6 +96,7 @@ export class ControlPart implements Part {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#stopRequested.resolve();
     await this.#started?.catch(() => undefined);
     await this.#control.stop();
     await this.#database.close();
@@ -86,7 +105,17 @@ export class ControlPart implements Part {
 
   async #start(): Promise<void> {
     await this.#bus.start();
-    await this.#database.start();
+    for (let attempt = 0; !this.#isStopping; attempt++) {
+      try {
+        await this.#database.start();
+        break;
+      } catch (error) {
+        this.#logger.error({ error }, 'the store of control does not start; the rest goes on, and it is tried again');
+        this.#failedOnce.resolve();
+        const waited = this.#clock.sleep(backoffMs(attempt, noJitter, storeWaits));
+        await Promise.race([waited, this.#stopRequested.promise]);
+      }
+    }
     if (!this.#isStopping) await this.#control.start();
   }
 }

@@ -7,6 +7,7 @@ import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { controlItself } from '../audit/audit-entry.ts';
 import type { ControlContext } from '../control-context.ts';
+import type { ControlTracing } from '../control-tracing.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
 import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
@@ -51,6 +52,7 @@ export interface CommandWorkOptions {
   readonly context: ControlContext;
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
   readonly conditions: Pick<CommandConditions, 'assertMet'>;
+  readonly tracing: Pick<ControlTracing, 'sent' | 'changed'>;
   /** How long after `unconfirmed` an outcome of the device is awaited, ms. */
   readonly resolveMs: number;
   /** How long final commands are kept, ms. */
@@ -264,9 +266,12 @@ export class CommandWork {
   /** Resolves with the outcome of a request; undefined if the node may have received it, and has not replied. */
   async #requested(command: Command, node: string): Promise<CommandOutcome | undefined> {
     const { clock, database, worker } = this.#options.context;
+    const span = this.#options.tracing.sent(command);
+    const traceparent = span.traceparent || command.traceparent;
     try {
-      return await this.#ingest.command(command, node, clock.now());
+      return await this.#ingest.command({ ...command, traceparent }, node, clock.now());
     } catch (thrown) {
+      span.fail(thrown);
       const { code, message } = tailraceErrorFrom(thrown);
       if (doubtful.has(code)) {
         await postpone(database, command.id, worker, clock.now() + retryMs);
@@ -275,6 +280,8 @@ export class CommandWork {
       const { id, device } = command;
       const fields = { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '' };
       return { ...fields, state: 'failed', code, message };
+    } finally {
+      span.end();
     }
   }
 
@@ -300,14 +307,17 @@ export class CommandWork {
   }
 
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
-    const { context, onChanged } = this.#options;
+    const { context, onChanged, tracing } = this.#options;
+    const startedMs = context.clock.monotonic();
     let former = -1;
     const command = await applyEvents(context, id, events, controlItself, (before) => {
       former = before.number;
       return {};
     });
     if (command.isFinal) this.#followed.delete(id);
-    if (command.number !== former) onChanged?.(command);
+    if (command.number === former) return command;
+    onChanged?.(command);
+    if (events[0]?.kind === 'outcome') tracing.changed(command, context.clock.monotonic() - startedMs);
     return command;
   }
 

@@ -12,9 +12,10 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Claims } from '@tailrace/platform/token-claims';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
+import { noSpan, type Span } from '@tailrace/platform/tracing';
 import { version } from '@tailrace/platform/version';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { fastify } from 'fastify';
+import { type FastifyRequest, fastify } from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -22,6 +23,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
+import type { ControlTracing } from '../control-tracing.ts';
 import { type Requester, requesterFromClaims } from '../requester.ts';
 import { errorAnswer, requestErrorFrom, statusOf } from './api-error.ts';
 import type { Api } from './api-type.ts';
@@ -48,6 +50,7 @@ export interface ApiOptions {
   };
   /** Adds the routes of all parts, each with `api.route({ …, schema })` or its short forms. */
   readonly routes: (api: Api) => void;
+  readonly tracing: Pick<ControlTracing, 'request'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -65,7 +68,7 @@ const results = ['ok', 'refused', 'failed'] as const;
  * project, metrics, the OpenAPI document `GET /v1/openapi.json`, and its page `GET /v1/docs`.
  */
 export async function createApi(options: ApiOptions): Promise<Api> {
-  const { settings, credentials, routes, logger, metrics } = options;
+  const { settings, credentials, routes, tracing, logger, metrics } = options;
   const trusted = proxiesFrom(settings.trustedProxies);
   const api: Api = fastify({
     logger: false,
@@ -91,6 +94,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 
   // Browsers do not add the token themselves, as they do with cookies. So pages of any origin may be allowed.
   const cors = corsFrom(settings.origins.length === 0 ? ['*'] : settings.origins, corsRequests);
+  const spans = new WeakMap<FastifyRequest, Span>();
   api.decorateRequest('requester', null as unknown as Requester);
   api.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
@@ -106,11 +110,17 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     const claims = credentials.cached(presented) ?? (await credentials.verify(presented));
     const forwarded = request.headers['x-forwarded-for'];
     const address = clientAddress(request.socket.remoteAddress ?? '', String(forwarded ?? ''), trusted);
-    const traceparent = String(request.headers['traceparent'] ?? '');
-    request.requester = requesterFromClaims(claims, address, parseTraceparent(traceparent) ? traceparent : '');
+    const header = String(request.headers['traceparent'] ?? '');
+    const traceparent = parseTraceparent(header) ? header : '';
+    const span = tracing.request(request.method, request.routeOptions.url ?? '', traceparent);
+    if (span !== noSpan) spans.set(request, span);
+    request.requester = requesterFromClaims(claims, address, span.traceparent || traceparent);
   });
-  api.addHook('onResponse', async (_request, reply) => {
+  api.addHook('onResponse', async (request, reply) => {
     const { statusCode } = reply;
+    const span = spans.get(request);
+    span?.set('http.response.status_code', statusCode);
+    span?.end();
     requests.with({ result: statusCode < 400 ? 'ok' : statusCode < 500 ? 'refused' : 'failed' }).add();
   });
   api.setNotFoundHandler(async (request) => {
@@ -122,6 +132,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   api.setErrorHandler(async (thrown, request, reply) => {
     const error = requestErrorFrom(thrown, request);
     const status = statusOf(error.code);
+    // Errors of the sender are not recorded.
+    if (status >= 500) spans.get(request)?.fail(thrown);
     if (error.code === 'internal')
       logger.error({ error: thrown, method: request.method, path: request.routeOptions.url }, 'a request has failed');
     if (status === 401) reply.header('www-authenticate', 'Bearer');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claims } from '@tailrace/platform/token';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { ControlMessage } from '@tailrace/protocol/client-message';
 import { commandTransitionProto, leaseTransitionProto } from '@tailrace/protocol/control-event';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -9,6 +10,7 @@ import type { ServerMessage } from '@tailrace/protocol/server-message';
 import { bytesOf, commandEvent } from '../../test/alarm-events.ts';
 import { createLocalNode } from '../../test/local-node.ts';
 import { connectSession } from '../../test/session-client.ts';
+import { createSpanRecorder, type RecordedSpan } from '../../test/span-recorder.ts';
 import { type ControlLimits, ControlRequests } from './control-requests.ts';
 
 const { ControlReply, ControlRequest } = tailrace.v1;
@@ -28,7 +30,10 @@ const claims: Claims = {
 type Reply = tailrace.v1.ControlReply.$Properties;
 
 /** A node whose control is a function of the test; each request waits until it is answered. */
-async function createFixture(answer?: (request: tailrace.v1.ControlRequest) => Reply | TailraceError) {
+async function createFixture(
+  answer?: (request: tailrace.v1.ControlRequest) => Reply | TailraceError,
+  tracing: Tracing = noTracing,
+) {
   const node = createLocalNode({ partitions: 1 });
   const board = node.boards[0]!;
   board.ready(0);
@@ -53,7 +58,7 @@ async function createFixture(answer?: (request: tailrace.v1.ControlRequest) => R
       return promise;
     },
   };
-  const control = new ControlRequests({ bus, hub: node.eventHub, partitions: 1, limits });
+  const control = new ControlRequests({ bus, hub: node.eventHub, partitions: 1, limits, tracing });
   const connect = async () => {
     const client = connectSession(node, { control, verify: async () => claims });
     await client.session.authenticate('t');
@@ -112,6 +117,21 @@ test('a command goes to control with its condition and its trace', async () => {
     request.command?.seen?.map(({ tag, position }) => [tag, position]),
     [['mode', 4711]],
   );
+});
+
+test('a traced command has a span until control has replied, and control the trace of it', async () => {
+  const recorder = createSpanRecorder();
+  const { requests, connect } = await createFixture(undefined, recorder.tracing);
+  const { send } = await connect();
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  await send({ command: { ...command.command, traceparent } });
+  const [span] = recorder.spans as [RecordedSpan];
+  assert.deepEqual([span.name, span.options.parent, span.ended], ['receive websocket', traceparent, false]);
+  assert.equal(requests[0]!.request.traceparent, span.traceparent);
+  await requests[0]!.reply(accepted());
+  assert.equal(span.ended, true);
+  await send({ command: { ...command.command, id: 'c-2' } });
+  assert.deepEqual([requests[1]!.request.traceparent, recorder.spans.length], ['', 1]);
 });
 
 test('the sender gets each state once, also those that are in the log before the reply', async () => {

@@ -1,6 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
+import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
 import type { AlarmReferenceMessage, ControlMessage } from '@tailrace/protocol/client-message';
 import {
   commandTransitionFromProto,
@@ -35,6 +36,8 @@ export interface ControlRequestsOptions {
   readonly hub: Pick<EventHub, 'watchCommands' | 'commandEvents'>;
   readonly partitions: number;
   readonly limits: ControlLimits;
+  /** Default: none is traced. */
+  readonly tracing?: Pick<Tracing, 'enabled' | 'sampled' | 'span'>;
 }
 
 /** What the requests of a client need of its session. No method throws. */
@@ -75,6 +78,15 @@ export class ControlRequests {
     const made = new ClientControl(this, client, () => this.#clients.delete(made));
     this.#clients.add(made);
     return made;
+  }
+
+  /** Starts the span of a request of a client. `traceparent`: of its message, whose decision counts; '' for none. */
+  span(message: ControlMessage, traceparent: string): Span {
+    const { tracing } = this.options;
+    const parent = traceparent === '' ? undefined : traceparent;
+    if (!tracing?.enabled || !tracing.sampled(parent)) return noSpan;
+    const attributes = { 'messaging.system': 'websocket', 'tailrace.message': Object.keys(message)[0]! };
+    return tracing.span('receive websocket', attributes, { kind: 'server', parent });
   }
 
   /** Counts a request of a user. Returns a function to call when it is settled; undefined at the limit. */
@@ -156,15 +168,20 @@ export class ClientControl {
     counts.requests++;
     // Before the request: the states that follow may be in the log before the reply is here.
     const watch = 'command' in message ? this.#watch(id, message.command.device) : undefined;
+    const fields = requestOf(message);
+    const span = this.#requests.span(message, fields.traceparent ?? '');
     try {
-      const request = ControlRequest.encode({ requester: this.#requester(claims), ...requestOf(message) }).finish();
+      const traceparent = span.traceparent || (fields.traceparent ?? '');
+      const request = ControlRequest.encode({ requester: this.#requester(claims), ...fields, traceparent }).finish();
       const [reply] = await options.bus.request(controlSubject, request, { deadlineMs: controlDeadlineMs });
       if (!this.#isClosed) this.#reply(id, replyFrom(reply), watch);
       else watch?.stop();
     } catch (thrown) {
       watch?.stop();
+      span.fail(thrown);
       throw thrown;
     } finally {
+      span.end();
       this.#pending--;
       settled();
     }

@@ -7,11 +7,13 @@ import {
   decodeCommandRequest,
   encodeCommandOutcome,
 } from '@tailrace/protocol/device-command';
+import type { CommandTracing } from './command-tracing.ts';
 
 export interface CommandServerOptions {
   readonly bus: Pick<Bus, 'serve' | 'publish'>;
   readonly node: string;
   readonly commands: { request(request: CommandRequest): CommandOutcome };
+  readonly tracing: Pick<CommandTracing, 'request'>;
   readonly logger: Logger;
 }
 
@@ -44,10 +46,10 @@ export class CommandServer {
 
   /** Never rejects. */
   async #serve(subject: string): Promise<void> {
-    const { bus, commands, logger } = this.#options;
+    const { bus, commands, tracing, logger } = this.#options;
     try {
       const subscription = await bus.serve(subject, (payload) => [
-        encodeCommandOutcome(commands.request(decodeCommandRequest(payload))),
+        encodeCommandOutcome(tracing.request(decodeCommandRequest(payload), (request) => commands.request(request))),
       ]);
       if (this.#isStopped) await subscription.stop();
       else this.#subscriptions.push(subscription);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { RateLimit } from '@tailrace/platform/rate-limit';
+import { noSpan, type Span } from '@tailrace/platform/tracing';
 import { commandContentOf } from '@tailrace/protocol/command-content';
 import type {
   CommandOutcome,
@@ -13,6 +14,7 @@ import type { CommandEvents, CommandReply, CommandSession } from '../devices/dev
 import type { CommandCounts } from './command-metrics.ts';
 import { CommandOutcomes } from './command-outcomes.ts';
 import { lateText, type Refusal, type RefusalPorts, refusalOf, routeOf } from './command-refusal.ts';
+import type { CommandTracing } from './command-tracing.ts';
 import { Fences } from './fences.ts';
 
 /** How long a device may take to confirm that it has a command; then it is sent again. */
@@ -40,6 +42,8 @@ export interface DeviceCommandOptions extends RefusalPorts {
   readonly clock: Clock;
   readonly counts: CommandCounts;
   readonly limits: DeviceCommandLimits;
+  /** Default: none is traced. */
+  readonly tracing?: Pick<CommandTracing, 'sent' | 'finished'>;
   /** Publishes an outcome, at most once. */
   publish(outcome: CommandOutcome): void;
 }
@@ -67,6 +71,8 @@ class ActiveCommand {
   /** To which it was last sent. */
   session: CommandSession | undefined;
   timer: Timer | undefined;
+  /** From when it is written to its device to its outcome. */
+  span: Span = noSpan;
 
   constructor(command: DeviceCommand, content: string, queue: DeviceQueue, startedMs: number, expiresMs: number) {
     this.command = command;
@@ -316,6 +322,8 @@ export class DeviceCommands implements CommandEvents {
     active.state = 'sent';
     active.session = session;
     active.attempt++;
+    if (active.attempt === 1 && active.span === noSpan)
+      active.span = this.#options.tracing?.sent(command, session.protocol) ?? noSpan;
     const { id, device, name, params, qos, deadline, fence } = command;
     // The session may call back within the call.
     if (!session.deliver({ id, device, name, params, qos, deadline, expiresInMs, fence })) {
@@ -413,7 +421,9 @@ export class DeviceCommands implements CommandEvents {
     if (queue.commands.length === 0) this.#removeQueue(queue, command);
     counts.protocols[protocol][state].add();
     counts.seconds[protocol].observe((clock.monotonic() - active.startedMs) / 1_000);
-    this.#publish(this.#outcomeOf(active, state, fields), active.content, wasSent, neededMsOf(active));
+    const outcome = this.#outcomeOf(active, state, fields);
+    if (active.span !== noSpan) this.#options.tracing?.finished(active.span, outcome);
+    this.#publish(outcome, active.content, wasSent, neededMsOf(active));
   }
 
   /** Publishes the outcome of a command that another node has sent, before the device came to this one. */

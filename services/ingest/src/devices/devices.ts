@@ -11,6 +11,7 @@ import type { Admission, DeviceNames } from '../admission.ts';
 import { createCommandCounts, registerCommandLimits } from '../commands/command-metrics.ts';
 import { CommandServer } from '../commands/command-server.ts';
 import { CommandSwitch } from '../commands/command-switch.ts';
+import type { CommandTracing } from '../commands/command-tracing.ts';
 import { DeviceCommands } from '../commands/device-commands.ts';
 import type { IngestSettings } from '../config.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -57,6 +58,7 @@ export interface DevicesOptions {
   readonly namespaces?: readonly TopicNamespace[];
   readonly pressure: Pressure;
   readonly tracing: MessageTracing;
+  readonly commandTracing: CommandTracing;
   readonly appendSeconds: Histogram;
   /** Called for each report that is in the log. */
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -98,7 +100,7 @@ const recentIdsMax = 4_096;
 /** Composes the sessions of devices: the way of their messages into the log, and their server. */
 export function createDevices(options: DevicesOptions): Devices {
   const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures, deadLetters } = options;
-  const { appendSeconds, onAccepted, pressure, tracing } = options;
+  const { appendSeconds, onAccepted, pressure, tracing, commandTracing } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
   const presence = new SessionEvents({
@@ -151,6 +153,7 @@ export function createDevices(options: DevicesOptions): Devices {
     node,
     clock,
     counts: createCommandCounts(metrics),
+    tracing: commandTracing,
     limits: {
       commandsMax: config.commandsMax,
       deviceCommandsMax: config.deviceCommandsMax,
@@ -161,7 +164,7 @@ export function createDevices(options: DevicesOptions): Devices {
     offReason: () => commandSwitch.offReason(),
     publish: (outcome) => commandServer?.publish(outcome),
   });
-  const commandServer = bus && new CommandServer({ bus, node, commands, logger });
+  const commandServer = bus && new CommandServer({ bus, node, commands, tracing: commandTracing, logger });
   const sessions: DeviceSessionOptions = {
     registry,
     records,
