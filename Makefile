@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/control-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 # Suites of minutes: kills, attacks, images and the servers that read them. `make test-long` runs them.
 LONG := $(wildcard test/attack.itest.ts test/chaos.itest.ts test/device-chaos.itest.ts test/deploy/compose.itest.ts test/deploy/images.itest.ts test/deploy/prometheus.itest.ts test/deploy/rules.itest.ts)
 INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/test/*.itest.ts services/*/test/*.itest.ts services/dashboard/server/test/*.itest.ts test/*.itest.ts test/deploy/*.itest.ts loadtest/k6/test/*.itest.ts loadtest/devices/test/*.itest.ts))
@@ -17,7 +17,7 @@ INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/t
 TEST_JOBS ?= 3
 NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
 
-.PHONY: help setup demo stack test test-long unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test test-long unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos control-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -88,6 +88,10 @@ chaos: setup ## Injects failures into a running stack, one after the other, and 
 device-chaos: setup tools ## Kills ingest, NATS, the MQTT broker, the gateway and Kafka in turn under load of each protocol, stops ingest for OUTAGE_SECONDS, and counts what the log has. FAULTS=ingest,nats,broker,gateway,kafka,outage OUTAGE_SECONDS=600 RATE=100 INGEST=2
 	@exec node test/device-chaos/device-chaos.ts $(if $(FAULTS),--faults $(FAULTS)) --ingest $(or $(INGEST),2) --rate $(or $(RATE),100) --seconds $(or $(SECONDS),3) \
 		--outage-seconds $(or $(OUTAGE_SECONDS),600) --limit-seconds $(or $(LIMIT_SECONDS),2400) --data $(or $(DATA),data/device-chaos)
+
+control-chaos: setup tools ## Kills and pauses alarms, control, PostgreSQL, NATS, Kafka, ingest and fanout in turn under load, and compares alarms with a reference, commands and audit with ledgers. FAULTS=alarms,control,postgres,nats,kafka,ingest,fanout,alarms-pause,… MACHINES=16
+	@exec node test/control-chaos/control-chaos.ts $(if $(FAULTS),--faults $(FAULTS)) --machines $(or $(MACHINES),16) --seconds $(or $(SECONDS),5) \
+		--limit-seconds $(or $(LIMIT_SECONDS),2400) --data $(or $(DATA),data/control-chaos)
 
 fuzz: setup ## Repeats the seeded tests of parsers with one seed after the other, and prints the seed of a failure. SECONDS=300 SEED=17 FACTOR=10 ONLY=part-of-a-file-name; SECONDS=0 is one pass
 	@exec node test/fuzz/fuzz.ts --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { configSchema as alarms } from '@tailrace/alarms/config';
+import { configSchema as control } from '@tailrace/control/config';
 import { configSchema as edge } from '@tailrace/edge/config';
 import { configSchema as fanout } from '@tailrace/fanout/config';
 import { configSchema as ingest } from '@tailrace/ingest/config';
@@ -26,6 +27,7 @@ test('metrics and settings of the table exist', () => {
     ingest: ingest.shape,
     edge: edge.shape,
     alarms: alarms.shape,
+    control: control.shape,
   };
   const sources = globSync('{services,packages}/*/src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] })
     .map((file) => readFileSync(join(root, file), 'utf8'))
@@ -33,8 +35,8 @@ test('metrics and settings of the table exist', () => {
   for (const [service, metrics] of Object.entries(watchedBy)) {
     for (const [setting, metric] of Object.entries(metrics)) {
       assert.ok(setting in schemas[service]!, `${service} has a setting ${setting}`);
-      // Ingest and the list of revocations put their names together.
-      const last = metric.replace(`tailrace_${service}_`, '');
+      // Ingest, the database and the list of revocations put their names together.
+      const last = metric.replace(new RegExp(`^tailrace_${service}_(database_)?`), '');
       assert.ok(new RegExp(`\\b${metric}\\b|'${last}'|_${last}\\b`).test(sources), metric);
     }
   }

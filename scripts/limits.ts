@@ -41,6 +41,15 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     userControlRequestsMax: 'tailrace_fanout_user_control_requests',
     commandsPerConnectionMax: 'tailrace_fanout_connection_commands',
   },
+  control: {
+    connectionsMax: 'tailrace_control_connections',
+    openCommandsMax: 'tailrace_control_open_commands',
+    outboxRowsMax: 'tailrace_control_outbox_rows',
+    revocationsMax: 'tailrace_control_revocation_entries',
+    credentialsMax: 'tailrace_control_credentials',
+    databaseConnectionsMax: 'tailrace_control_database_connections',
+    databaseWaitingMax: 'tailrace_control_database_waiting_calls',
+  },
   alarms: {
     pairsMax: 'tailrace_alarms_pairs',
     unwrittenMax: 'tailrace_alarms_unwritten_transitions',

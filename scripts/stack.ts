@@ -77,6 +77,7 @@ async function start(): Promise<void> {
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),
     TAILRACE_PUBLIC_INGEST_URL: ingest.url,
+    TAILRACE_CONTROL_URL: control.url,
     TAILRACE_DEMO_TOKEN: token,
   });
   await cluster.service('simulator', 'services/simulator/src/main.ts', 3, {

@@ -24,12 +24,15 @@ import { createWatcher } from './watcher.ts';
 const root = resolve(import.meta.dirname, '..');
 const run = promisify(execFile);
 const dir = await createTempDir('demo');
-const data = join(dir.path, 'demo');
+// Where the commands of the README find it.
+const data = join(dir.path, 'data', 'demo');
 const output = join(dir.path, 'demo.log');
 let demo: Supervised;
 let endpoints: Endpoints;
 
 async function startDemo(portBase: number): Promise<void> {
+  // Of a process that was killed.
+  const former = endpoints?.control?.pid;
   demo = await startSupervised({
     command: 'make',
     args: ['--no-print-directory', 'demo', `DATA=${data}`, `PORT_BASE=${portBase}`],
@@ -39,10 +42,23 @@ async function startDemo(portBase: number): Promise<void> {
   endpoints = await eventually(
     async () => {
       assert.equal(demo.exit(), undefined, await readFile(output, 'utf8'));
-      return JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8')) as Endpoints;
+      const found = JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8')) as Endpoints;
+      assert.notEqual(found.control?.pid, former, 'the process before it');
+      return found;
     },
     { deadlineMs: 60_000, describe: 'the demo writes endpoints.json' },
   );
+}
+
+/** Sends a request to the API of control, by default with the token of the owner. */
+async function control(method: string, path: string, body?: object, token = endpoints.token) {
+  const answer = await fetch(endpoints.control!.url + path, {
+    method,
+    headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: the assertions name the fields
+  return { status: answer.status, body: (await answer.json()) as any };
 }
 
 before(async () => startDemo(await freePortBase()));
@@ -122,11 +138,8 @@ test('every part of the plant moves on the page', async () => {
   const isComplete = async () => {
     const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
     const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
-    assert.match(
-      sessions ?? 'no metric',
-      / 12$/,
-      'the ten machines of line 2, the simulator and the gateway, by WebSocket',
-    );
+    // By WebSocket: the ten machines of line 2, the simulator, the gateway, and the nine devices of the house.
+    assert.match(sessions ?? 'no metric', / 21$/);
     const ofGateway = await (await fetch(`${endpoints.edge![0]!.internal}/metrics`)).text();
     for (const source of ['utility', 'air']) {
       assert.match(ofGateway, new RegExp(`tailrace_edge_live_sources\\{.*source="${source}".*\\} 1`), source);
@@ -214,6 +227,80 @@ test('machines obey commands, refuse what they may not do, and a command changes
   watcher.close();
   await client.stop();
   await socket.close();
+});
+
+test('the commands of the README work unchanged: a rule, a command that raises its alarm, and both are listed', async () => {
+  const page = await readFile(join(root, 'README.md'), 'utf8');
+  const [, block] = /```sh\n(CONTROL=.*?)```/s.exec(page)!;
+  const [variables, ...commands] = block!.trim().split('\n\n');
+  const answers = [/"version":1/, /"key":"faster-1"/, /"key":"faster-1".*"state":"done"/, /"state":"unacknowledged"/];
+  assert.equal(commands.length, answers.length);
+  for (const [i, command] of commands.entries()) {
+    // The first two are sent once, and what follows is requested until it is there.
+    const once = i < 2;
+    let runs = 0;
+    const isAnswered = async () => {
+      if (once) assert.equal(runs++, 0);
+      const { stdout } = await run('bash', ['-c', `${variables}\n${command}`], { cwd: dir.path });
+      assert.match(stdout, answers[i]!);
+    };
+    await eventually(isAnswered, { deadlineMs: once ? 10_000 : 30_000, pollMs: 100, describe: command });
+  }
+});
+
+/** Has the alarm of the README. */
+const pressDevice = 'plant1.line2.press1';
+
+test('an alarm reaches a WebSocket, which acknowledges it', async () => {
+  const socket = new WebSocket(`${endpoints.fanout[0]!.url}/v1/stream`, ['tailrace.v1.json']);
+  const messages: Record<string, unknown>[] = [];
+  socket.onmessage = ({ data }) => messages.push(JSON.parse(String(data)) as Record<string, unknown>);
+  await new Promise((resolve) => {
+    socket.onopen = resolve;
+  });
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  send({ auth: { token: endpoints.token } });
+  send({ subscribe: { id: 'a', channel: pressDevice, alarms: true } });
+  const transition = (state: string) =>
+    eventually(
+      () => {
+        const events = messages.flatMap(
+          ({ alarm }) => (alarm as { events: { transition?: Record<string, unknown> }[] } | undefined)?.events ?? [],
+        );
+        const found = events.findLast((event) => event.transition?.['rule'] === 'press-fast')?.transition;
+        assert.equal(found?.['state'], state, JSON.stringify(messages.slice(-5)));
+        return found!;
+      },
+      { deadlineMs: 20_000, pollMs: 20, describe: `the alarm is ${state} at the client` },
+    );
+  const { rule, device, alarm, number } = await transition('unacknowledged');
+  send({ acknowledge: { id: 'r', device, rule, alarm, number, note: 'slower now' } });
+  assert.equal((await transition('acknowledged'))['by'], 'owner');
+  socket.close();
+});
+
+test('a marked scene waits for the second person, whose token is beside the first', async () => {
+  const supervisor = (await readFile(join(data, 'token.supervisor'), 'utf8')).trim();
+  const { status, body } = await control('POST', '/v1/scenes/line-stop/run', {});
+  assert.equal(status, 202, JSON.stringify(body));
+  const path = `/v1/scene-runs/${body.id}`;
+  await eventually(async () => assert.equal((await control('GET', path)).body.state, 'confirming'));
+  assert.equal((await control('POST', `${path}/confirm`)).status, 403, 'by the same person');
+  const confirmed = await control('POST', `${path}/confirm`, undefined, supervisor);
+  assert.equal(confirmed.status, 200, JSON.stringify(confirmed.body));
+  await eventually(
+    async () => {
+      const run = (await control('GET', path)).body;
+      assert.match(run.state, /^(done|partial)$/, JSON.stringify(run));
+    },
+    { deadlineMs: 30_000, pollMs: 100 },
+  );
+});
+
+test('the metrics of the process include those of control and its store', async () => {
+  const metrics = await (await fetch(`${endpoints.control!.internal}/metrics`)).text();
+  for (const name of ['acts_total', 'database_reachable_servers', 'outbox_rows', 'open_commands'])
+    assert.match(metrics, new RegExp(`^tailrace_control_${name}\\{.*\\} \\d`, 'm'), name);
 });
 
 test('another client receives the plant and this host too', async () => {
@@ -316,4 +403,34 @@ test('Ctrl-C stops it cleanly, and published reports are there after the next st
   });
   await eventually(() => assert.deepEqual(watcher.snapshot('home.kitchen'), [21.5]), { deadlineMs: 10_000 });
   watcher.close();
+  await keepsControl();
 });
+
+// After the stop above: the store is recovered.
+test('after a kill of the process the next start has the rule, the alarm and a valid audit', async () => {
+  const { pid } = endpoints.control!;
+  process.kill(pid, 'SIGKILL');
+  await demo.exited;
+  await startDemo(await freePortBase());
+  await keepsControl();
+});
+
+async function keepsControl(): Promise<void> {
+  const { version, author } = (await control('GET', '/v1/rules/press-fast')).body;
+  assert.deepEqual([version, author], [1, 'owner']);
+  const acted = (await control('GET', '/v1/audit?subject=owner&limit=100')).body.entries;
+  const actions = new Set(acted.map(({ action }: { action: string }) => action));
+  assert.ok(actions.size >= 3, `actions of the owner: ${[...actions]}`);
+  const { valid } = (await control('GET', '/v1/audit/verify')).body;
+  assert.equal(valid, true);
+  const isStored = async () => {
+    const { transitions } = (await control('GET', `/v1/alarms/history?pattern=${pressDevice}&rule=press-fast`)).body;
+    const causes = transitions.map(({ cause, by = '' }: { cause: string; by?: string }) => `${cause} ${by}`.trim());
+    assert.deepEqual(causes.filter((cause: string) => !cause.startsWith('returned')).reverse(), [
+      'raised',
+      'acknowledged owner',
+    ]);
+  };
+  // The machine starts with its own set point, below the limit: nothing is raised again.
+  await eventually(isStored, { deadlineMs: 20_000, describe: 'the transitions of the alarm' });
+}

@@ -36,7 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Libraries with access to the network or disk, or that must be replaceable: only this file imports each. */
 const adapters: Readonly<Record<string, string | readonly string[]>> = {
-  '@electric-sql/pglite': 'packages/database/src/pglite-worker.ts',
+  '@electric-sql/pglite': 'packages/database/src/pglite-engine.ts',
   '@node-rs/crc32': 'packages/eventlog/src/kafka/crc32c.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
   '@opentelemetry/api': 'packages/platform/src/otlp-tracing.ts',

@@ -4,7 +4,7 @@ import { simulateWithout } from './simulation/mutation-run.ts';
 import { simulate } from './simulation/run.ts';
 
 /** Whole clusters under virtual time: `make simulate` runs many more of them. */
-const firstSeeds = 15;
+const firstSeeds = 10;
 
 async function assertNoViolation(seed: number): Promise<string> {
   const { violations, digest } = await simulate({ seed });

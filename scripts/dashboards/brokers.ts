@@ -6,8 +6,8 @@ function ofServices(services: readonly string[], line: (service: string) => stri
   return services.map((service) => ({ expr: line(service), legend: `${service} {{node}}` }));
 }
 
-const both = ['ingest', 'fanout'] as const;
-const gauges = (gauge: string, services: readonly string[] = both): Line[] => [
+const all = ['ingest', 'fanout', 'control'] as const;
+const gauges = (gauge: string, services: readonly string[] = all): Line[] => [
   ...ofServices(services, (service) => `tailrace_${service}_${gauge}{${nodes}}`),
   ...services.map((service) => {
     const [client, ...rest] = gauge.split('_');
@@ -15,9 +15,9 @@ const gauges = (gauge: string, services: readonly string[] = both): Line[] => [
     return { expr, legend: `limit of ${service}`, isLimit: true };
   }),
 ];
-const rates = (counter: string, services: readonly string[] = both) =>
+const rates = (counter: string, services: readonly string[] = all) =>
   ofServices(services, (service) => rate(`tailrace_${service}_${counter}`, nodes));
-const p99s = (histogram: string, services: readonly string[] = both) =>
+const p99s = (histogram: string, services: readonly string[] = all) =>
   ofServices(services, (service) => quantile(0.99, `tailrace_${service}_${histogram}`, nodes, 'node'));
 
 export const brokers: Dashboard = {
@@ -34,7 +34,7 @@ export const brokers: Dashboard = {
           title: 'Produce requests',
           unit: 'ops',
           description:
-            'Per second, retries included. Ingest writes reports, fanout the last values of devices every five seconds.',
+            'Per second, retries included. Ingest writes reports, fanout the last values of devices every five seconds, control what people decide.',
           lines: rates('kafka_produce_requests_total'),
         },
         {
@@ -127,14 +127,14 @@ export const brokers: Dashboard = {
           unit: 'short',
           description:
             '1 per node; 0 during an outage: clients on the owner of their device are still served, the others wait. See TailraceBusDown in the runbook.',
-          lines: ofServices(both, (service) => `tailrace_${service}_bus_connections{${nodes}}`),
+          lines: ofServices(all, (service) => `tailrace_${service}_bus_connections{${nodes}}`),
         },
         {
           title: 'Connections opened',
           unit: 'short',
           description: 'In ten minutes. Usually 0; each interrupts the relay.',
           lines: ofServices(
-            both,
+            all,
             (service) => `increase(tailrace_${service}_bus_opened_connections_total{${nodes}}[10m])`,
           ),
         },

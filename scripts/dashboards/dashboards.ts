@@ -1,5 +1,6 @@
 import { alarms } from './alarms.ts';
 import { brokers } from './brokers.ts';
+import { control } from './control.ts';
 import { type Dashboard, grafanaJson } from './dashboard.ts';
 import { devices } from './devices.ts';
 import { fanoutNode } from './fanout-node.ts';
@@ -16,6 +17,7 @@ const dashboards: Readonly<Record<string, Dashboard>> = {
   sparkplug,
   gateway,
   alarms,
+  control,
   brokers,
 };
 

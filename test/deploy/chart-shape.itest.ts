@@ -133,6 +133,8 @@ test('control is installed with a database, and a Job of its image migrates that
     [],
   );
   const { one, objects } = await rendered('control with a database');
+  const page = one('ConfigMap', 'tailrace-dashboard')['data'] as Values;
+  assert.equal(page['TAILRACE_CONTROL_URL'], 'http://control.example.org');
   const url = { name: 'store-app', key: 'uri' };
   const control = one('Deployment', 'tailrace-control');
   assert.deepEqual(at(environment(control).get('TAILRACE_DATABASE_URL'), 'valueFrom.secretKeyRef'), url);

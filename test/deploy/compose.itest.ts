@@ -211,7 +211,8 @@ test('the dashboard is served, with the address of the balancer', async () => {
   if (!isHere) return;
   const url = `http://127.0.0.1:${stack.ports.DASHBOARD}`;
   assert.match(await (await fetch(url)).text(), /<!doctype html>/i);
-  const config = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string };
+  const config = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string; controlUrl: string };
+  assert.equal(config.controlUrl, `http://localhost:${stack.ports.CONTROL}`);
   assert.equal(config.streamUrl, `ws://localhost:${stack.ports.STREAMS}`);
 });
 

@@ -44,6 +44,7 @@ test('each panel has a description, a unit, and queries with legends', async () 
   assert.deepEqual(all.map(({ file }) => file).sort(), [
     'alarms.json',
     'brokers.json',
+    'control.json',
     'devices.json',
     'fanout-node.json',
     'gateway.json',

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
+import { createControl } from '@tailrace/control/app';
+import { configSchema as controlSchema } from '@tailrace/control/config';
+import { registerDatabaseMetrics } from '@tailrace/database/metrics';
+import { createPgDatabase } from '@tailrace/database/pg';
 import { createEdge } from '@tailrace/edge/app';
 import { configSchema as edgeSchema } from '@tailrace/edge/config';
 import { sourcesFrom } from '@tailrace/edge/sources-file';
@@ -14,6 +18,8 @@ import { createIngest } from '@tailrace/ingest/app';
 import { bridgesFrom } from '@tailrace/ingest/bridge/bridges-file';
 import { configSchema as ingestSchema } from '@tailrace/ingest/config';
 import { MemoryTransport } from '@tailrace/ingest/memory-transport';
+import { systemClock } from '@tailrace/platform/clock';
+import { databaseAccessFrom } from '@tailrace/platform/database-settings';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics, type Metrics } from '@tailrace/platform/metrics';
 import { noHandshakes } from '@tailrace/platform/tls-listener';
@@ -79,6 +85,20 @@ function composeEdge(metrics: Metrics): void {
   });
 }
 
+function composeControl(metrics: Metrics): void {
+  const config = controlSchema.parse({ tokenSecret: secret });
+  const bus = createMemoryNetwork({ clock, random: () => 0.5 }).createBus({ node: 'test', logger });
+  const access = databaseAccessFrom(config, systemClock);
+  const database = createPgDatabase({ ...access, logger, applicationName: 'test' });
+  createControl({
+    ...{ database, eventLog: createMemoryLog({ clock }).connect(), bus, clock, random: () => 0.5 },
+    ...{ logger, metrics, config, node: 'test', tracing: noTracing },
+  });
+  registerDatabaseMetrics(metrics, database);
+  registerKafkaMetrics(metrics, new KafkaEventLog({ brokers: ['127.0.0.1:1'], clock, logger }));
+  registerBusMetrics(metrics, bus);
+}
+
 /** Returns the names of metrics in the queries of all panels and rules. */
 async function usedNames(): Promise<Set<string>> {
   const panels = (await dashboards()).flatMap((each) => each.panels).flatMap(({ targets = [] }) => targets);
@@ -90,6 +110,7 @@ async function usedNames(): Promise<Set<string>> {
 for (const [service, compose] of [
   ['ingest', composeIngest],
   ['edge', composeEdge],
+  ['control', composeControl],
 ] as const) {
   test(`each metric of ${service} is on a panel, in an alert, or has a reason to be on none`, async () => {
     const [names, used] = [await namesOf(service, compose), await usedNames()];

@@ -23,6 +23,8 @@ export interface ClientParts {
   readonly skew: Skew;
   /** What its token grants. */
   readonly rights: readonly string[];
+  /** Default: the rights, see `verify` in `world.ts`. */
+  readonly token?: string;
   readonly checker: Checker;
   readonly wire: WireChecker;
   readonly violations: Violations;
@@ -67,7 +69,7 @@ export class SimulatedClient {
   readonly #alarms: { readonly watch: AlarmWatch; readonly subscription: Subscription }[] = [];
   /** By channel. */
   readonly #consumers = new Map<string, Consumer>();
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #chance: Chance;
   /** By the ID that the library chose for a subscription. */
   readonly #consumerById = new Map<string, Consumer>();
@@ -78,12 +80,12 @@ export class SimulatedClient {
     this.rights = rights;
     this.#parts = parts;
     this.link = new Link(scheduler, chance.fork());
-    this.#clock = new Process(scheduler, parts.skew).clock;
+    this.clock = new Process(scheduler, parts.skew).clock;
     this.stream = createStream({
       url: 'ws://any',
-      token: rights.join(','),
+      token: parts.token ?? rights.join(','),
       WebSocket: this.#sockets(),
-      clock: this.#clock,
+      clock: this.clock,
       random: chance.fork().random,
       ...streamTimes,
     });
@@ -157,7 +159,7 @@ export class SimulatedClient {
     for await (const report of reports) {
       if (consumer.isUnsubscribed && !consumer.drains) return;
       if (!consumer.isUnsubscribed) consumer.watch.receive([publicationOf(report)]);
-      if (this.loopMs > 0) await this.#clock.sleep(this.#chance.between(0, 2 * this.loopMs));
+      if (this.loopMs > 0) await this.clock.sleep(this.#chance.between(0, 2 * this.loopMs));
     }
   }
 

@@ -26,6 +26,8 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Progress, ServerMessage } from '@tailrace/protocol/server-message';
 import { replaceProperty } from '@tailrace/testkit/replace-property';
+import { controlMutations } from './control-mutations.ts';
+import type { ControlSideOptions } from './control-side.ts';
 import { epochMs } from './world.ts';
 
 const { EventFrame, Interest, OwnerRequest, RelayFrame } = tailrace.v1;
@@ -39,6 +41,8 @@ export interface Mutation {
   readonly seam?: (bus: Bus) => Bus;
   /** Replaces the verification of tokens. */
   readonly verify?: (token: string) => Promise<Claims>;
+  /** Changes control and its store. */
+  readonly control?: ControlSideOptions;
   /** Changes methods. Returns a function that restores them. */
   readonly weaken?: () => () => void;
 }
@@ -102,8 +106,9 @@ function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) =
   });
 }
 
-/** Mechanisms of the relay, of ownership, of resume, and of the client library. */
+/** Mechanisms of the relay, of ownership, of resume, of the client library, and of control. */
 export const mutations: Readonly<Record<string, Mutation>> = {
+  ...controlMutations,
   'a lost frame of alarms is not noticed': {
     seam: eventFramesAs((frame) => {
       frame.previous = 0;

@@ -1,4 +1,7 @@
 import { Bounds } from './bounds.ts';
+import { ControlFaults } from './control-faults.ts';
+import { ControlLoad } from './control-load.ts';
+import type { ControlCounts } from './control-side.ts';
 import { Faults } from './faults.ts';
 import { limits, sessionMs } from './limits.ts';
 import type { Violation } from './violation.ts';
@@ -12,11 +15,15 @@ export interface RunResult {
   readonly steps: number;
   readonly reports: number;
   readonly frames: number;
+  /** Of control; undefined in a seed without it. */
+  readonly control: ControlCounts | undefined;
   /** From the last fault until all clients were live and all nodes saw one ring; undefined: not within the limit. */
   readonly convergedMs: number | undefined;
 }
 
 const faultsMs = { min: 30_000, max: 100_000 };
+/** In a seed with control, whose SQL takes most of the time. */
+const controlFaultsMs = { min: 20_000, max: 45_000 };
 const settleMs = 2_000;
 const calmMs = 20_000;
 /** I5: limit after the last fault, ms. */
@@ -33,27 +40,37 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   const { scheduler, violations, chance, checker } = world;
   const bounds = new Bounds(world);
   const run = (ms: number) => scheduler.run(ms, () => bounds.check());
+  await world.control?.open();
   const starting = world.start();
   await run(10);
   await starting;
   const faults = new Faults(world);
+  const { control } = world;
+  const controlLoad = control && new ControlLoad(control);
+  const controlFaults = control && new ControlFaults(control);
   for (let i = chance.whole(2, 3); i > 0; i--) world.startNode(`n${i}`);
   world.load.start();
   world.alarmLoad.start();
   await run(settleMs);
   for (let i = chance.whole(8, 14); i > 0; i--) world.addClient();
   faults.start();
-  await run(chance.between(faultsMs.min, faultsMs.max));
+  controlLoad?.start();
+  controlFaults?.start();
+  const { min, max } = control === undefined ? faultsMs : controlFaultsMs;
+  await run(chance.between(min, max));
   faults.end();
+  controlFaults?.end();
   const convergedMs = await converge(world, faults, run);
   await stopLog(world, run);
   await isolateOwner(world, run);
   await run(calmMs / 2);
+  controlLoad?.stop();
   world.load.all();
   world.load.stop();
   world.alarmLoad.stop();
   await run(calmMs / 2);
   for (const why of notConverged(world)) violations.add('I5 convergence', `at the end ${why}`);
+  await control?.end(run);
   checker.end();
   world.alarmChecker.end();
   world.wire.end();
@@ -66,6 +83,7 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
     steps,
     reports: world.load.sent,
     frames: world.frames,
+    control: world.control?.counts,
     convergedMs,
   };
 }

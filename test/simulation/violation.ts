@@ -7,6 +7,7 @@ export type Invariant =
   | 'I5 convergence'
   | 'I6 isolation'
   | 'I7 bounds'
+  | 'I8 commands'
   | 'I8 interruption'
   | 'no errors';
 

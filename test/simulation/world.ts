@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults, type MemoryNetwork } from '@tailrace/bus/memory';
+import type { LogRecord } from '@tailrace/eventlog/event-log';
 import { createMemoryLog, type MemoryEventLog, type MemoryLog } from '@tailrace/eventlog/memory';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
@@ -10,6 +11,7 @@ import { AlarmChecker, AlarmLoad } from './alarms.ts';
 import { Chance } from './chance.ts';
 import { Checker } from './checker.ts';
 import { SimulatedClient } from './client.ts';
+import { ControlSide, type ControlSideOptions } from './control-side.ts';
 import { limits, partitions, replaceConstants } from './limits.ts';
 import { Load } from './load.ts';
 import { SimulatedNode } from './node.ts';
@@ -23,6 +25,8 @@ export interface WorldOptions {
   /** For the mutations: wraps the bus of nodes, and replaces the verification of tokens. */
   readonly seam?: (bus: Bus) => Bus;
   readonly verify?: (token: string) => Promise<Claims>;
+  /** For the mutations of control. */
+  readonly control?: ControlSideOptions;
   /** Receives each event, with the virtual time. */
   readonly trace?: (line: string) => void;
 }
@@ -32,8 +36,12 @@ const restartMs = 500;
 /** 2023-11-14. */
 export const epochMs = 1_700_000_000_000;
 
-/** A token is the list of its patterns: `acme.>,zeta.line1.>`. */
+/** Every sixth seed has control, because its SQL takes four times as long as all the rest. */
+export const controlEvery = 6;
+
+/** A token is the list of its patterns, `acme.>,zeta.line1.>`, or the claims as JSON. */
 async function verify(token: string): Promise<Claims> {
+  if (token.startsWith('{')) return JSON.parse(token) as Claims;
   return { subject: 's', publish: [], subscribe: token.split(',') };
 }
 
@@ -58,6 +66,8 @@ export class World {
   load!: Load;
   readonly alarmChecker: AlarmChecker;
   alarmLoad!: AlarmLoad;
+  /** Undefined: a seed without control. */
+  readonly control: ControlSide | undefined;
   /** Draws of their own, so that the other events of a seed do not depend on alarms. */
   readonly #alarmChance: Chance;
   #writer!: MemoryEventLog;
@@ -85,6 +95,8 @@ export class World {
       after: (delayMs: number, call: () => void) => scheduler.at(delayMs === 0 ? tickChance.random() : delayMs, call),
     };
     this.log = createMemoryLog({ clock: logClock, epoch: () => epoch, handoverMs: 2_000, callRecordsMax: 3 });
+    if (options.seed % controlEvery === 0)
+      this.control = new ControlSide(this, new Chance(options.seed ^ 0x2c1b3c6d), options.control ?? {});
     this.devices = tenants.flatMap((tenant) => Array.from({ length: 12 }, (_, i) => `${tenant}.line${i % 3}.m${i}`));
   }
 
@@ -101,7 +113,12 @@ export class World {
     await this.#writer.ensureTopic({ name: eventsTopic, ...retention });
     const alarms = { devices, eventLog: this.#writer, scheduler, checker: this.alarmChecker };
     const alarmChance = this.#alarmChance;
-    this.alarmLoad = new AlarmLoad({ ...alarms, chance: alarmChance, everyMs: alarmChance.between(100, 500) });
+    this.alarmLoad = new AlarmLoad({
+      ...alarms,
+      chance: alarmChance,
+      everyMs: alarmChance.between(100, 500) * (this.control === undefined ? 1 : 5),
+    });
+    await this.control?.start();
   }
 
   note(what: string): void {
@@ -171,6 +188,15 @@ export class World {
     this.network.setFaults(faults);
   }
 
+  /** Returns all records of a topic, of one partition after the other. */
+  async records(name: string): Promise<readonly LogRecord[]> {
+    const records: LogRecord[] = [];
+    for (const [partition, { first, next }] of (await this.#writer.bounds(name)).entries())
+      for await (const batch of this.#writer.read(name, partition, { from: first, until: next }))
+        records.push(...batch);
+    return records;
+  }
+
   /** Removes older records of the log, as retention does. */
   async removeRecords(partition: number, olderMs: number): Promise<void> {
     const starts = await this.#writer.positionsAt(topic, this.scheduler.clock.now() - olderMs);
@@ -180,29 +206,36 @@ export class World {
   }
 
   addClient(): SimulatedClient {
-    const { scheduler, chance, checker, wire, violations } = this;
+    const { chance } = this;
     const rights = chance.happens(0.4) ? ['>'] : [`${chance.pick(tenants)}.>`];
-    const client = new SimulatedClient({
-      name: `c${++this.#clientsMade}`,
+    const client = this.createClient(`c${++this.#clientsMade}`, rights, chance.fork());
+    this.clients.push(client);
+    this.note(`${client.name} starts, with ${rights}`);
+    for (let i = chance.whole(1, 3); i > 0; i--) this.subscribe(client, rights[0]!);
+    if (this.#alarmChance.happens(0.6)) this.watchAlarms(client);
+    return client;
+  }
+
+  /** Returns a program with the client library. `token`: default, that of its rights. */
+  createClient(name: string, rights: readonly string[], chance: Chance, token?: string): SimulatedClient {
+    const { scheduler, checker, wire, violations } = this;
+    return new SimulatedClient({
+      ...(token === undefined ? {} : { token }),
+      name,
       scheduler,
-      chance: chance.fork(),
+      chance,
       skew: this.#skew(),
       rights,
       checker,
       wire,
       violations,
       reach: (url) => this.#reach(url),
-      onFrame: (name, text) => {
+      onFrame: (of, text) => {
         this.frames++;
-        this.note(`${name} < ${text}`);
+        this.note(`${of} < ${text}`);
       },
       onError: (what, thrown) => this.error(what, thrown),
     });
-    this.clients.push(client);
-    this.note(`${client.name} starts, with ${rights}`);
-    for (let i = chance.whole(1, 3); i > 0; i--) this.subscribe(client, rights[0]!);
-    if (this.#alarmChance.happens(0.6)) this.watchAlarms(client);
-    return client;
   }
 
   removeClient(client: SimulatedClient): void {

@@ -120,6 +120,11 @@ streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}
 {{- with .hosts.ingest }}
 publicIngestUrl: {{ ternary "https" "http" $secure }}://{{ . }}
 {{- end }}
+{{- if (include "tailrace.section" (dict "root" $.root "service" "control") | fromYaml).enabled }}
+{{- with .hosts.control }}
+controlUrl: {{ ternary "https" "http" $secure }}://{{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

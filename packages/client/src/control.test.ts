@@ -137,6 +137,20 @@ test('a command has its states in order, each once, and one result', async () =>
   stream.close();
 });
 
+test('unconfirmed is no result while the device may still report', async () => {
+  const { server, stream, control } = await createFixture();
+  server.holdCommands();
+  const command = control.command({ device, name: 'set' });
+  await server.settled();
+  server.command({ ...command.last!, number: 2, state: 'unconfirmed', awaits: 'outcome' });
+  await server.settled();
+  assert.equal(command.last?.state, 'unconfirmed');
+  const { awaits: _awaits, ...last } = command.last!;
+  server.command({ ...last, number: 3, state: 'done' });
+  assert.equal((await command.result).state, 'done');
+  stream.close();
+});
+
 test('a command that is in progress when the connection is lost is sent again with its key', async () => {
   const { server, stream, control } = await createFixture();
   server.holdCommands();

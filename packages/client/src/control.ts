@@ -290,7 +290,7 @@ class Command implements SentCommand {
   take(transition: CommandTransition): void {
     if (this.#isSettled || transition.number <= (this.last?.number ?? 0)) return;
     this.states.push(transition);
-    const isLast = isFinal(transition.state);
+    const isLast = isFinal(transition);
     if (isLast) {
       this.#isSettled = true;
       this.#owner.settled();

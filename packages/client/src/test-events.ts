@@ -145,7 +145,7 @@ export class TestEvents {
       if (known === undefined)
         return [{ error: { code: 'not_found', message: `no command ${id}`, retryable: false, request } }];
       const state = 'cancel' in message ? 'canceled' : 'queued';
-      const command = isFinal(known.state) ? known : { ...known, number: known.number + 1, state, time };
+      const command = isFinal(known) ? known : { ...known, number: known.number + 1, state, time };
       if (command !== known) this.append({ command });
       return [{ command: { view: 0, request, events: [{ partition: 0, transition: command }] } }];
     }
@@ -184,7 +184,7 @@ export class TestEvents {
     const seq = Math.max(0, this.#next - 1);
     return [
       ...[...this.#alarms.values()].filter(({ state }) => state !== 'normal').map((alarm) => ({ seq, alarm })),
-      ...[...this.#commands.values()].filter(({ state }) => !isFinal(state)).map((command) => ({ seq, command })),
+      ...[...this.#commands.values()].filter((command) => !isFinal(command)).map((command) => ({ seq, command })),
       ...[...this.#leases.values()].filter(({ holder }) => holder !== undefined).map((lease) => ({ seq, lease })),
     ];
   }

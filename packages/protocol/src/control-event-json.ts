@@ -59,7 +59,10 @@ export const commandProgresses = [
   'canceled',
   'unconfirmed',
 ] as const;
-/** `done`, `failed`, `expired`, `canceled` and `unconfirmed` are final: a command has exactly one of them. */
+/**
+ * `done`, `failed`, `expired`, `canceled` and `unconfirmed` are final: a command has exactly one of them. Before that,
+ * `unconfirmed` may await the outcome, see `isFinal`.
+ */
 export type CommandProgress = (typeof commandProgresses)[number];
 
 export const leaseActions = ['acquire', 'renew', 'release', 'take_over'] as const;
@@ -149,7 +152,7 @@ export interface CommandTransition {
   readonly before?: EventValue;
   readonly after?: EventValue;
   readonly deadline?: number;
-  /** What it waits for: `confirmation` or `device`. */
+  /** What it waits for: `confirmation`, `device` or `outcome`. */
   readonly awaits?: string;
 }
 
@@ -220,9 +223,13 @@ export interface Accepted {
   readonly action?: string;
 }
 
-/** Whether a command in this state changes no more. */
-export function isFinal(state: string): boolean {
-  return ['done', 'failed', 'expired', 'canceled', 'unconfirmed'].includes(state);
+/**
+ * Whether a command changes no more after a transition. One that is `unconfirmed` may still, as long as it awaits the
+ * outcome of its device.
+ */
+export function isFinal({ state, awaits }: Pick<CommandTransition, 'state' | 'awaits'>): boolean {
+  if (state === 'unconfirmed') return awaits === undefined;
+  return ['done', 'failed', 'expired', 'canceled'].includes(state);
 }
 
 /** Parses `alarm`. Throws `invalid_message`, as the functions below. */

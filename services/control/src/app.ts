@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
@@ -66,6 +66,12 @@ export interface ControlOptions {
   readonly routes?: readonly RegisterRoutes[];
   /** The setting of the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
+  /** Whether `start` migrates the store. False: it was migrated before. Default: true. */
+  readonly migratesStore?: boolean;
+  /** Whether the API is served. False: requests come over the bus alone, as in a simulation. Default: true. */
+  readonly servesApi?: boolean;
+  /** Returns an ID of commands and processes that no other one has. Default: random. */
+  readonly uniqueId?: () => string;
 }
 
 export interface Control {
@@ -88,15 +94,16 @@ export interface Control {
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
 export function createControl(options: ControlOptions): Control {
   const { database, eventLog, bus, clock, random, logger, metrics, config, node, routes = [] } = options;
+  const { migratesStore = true, servesApi = true, uniqueId = randomId } = options;
   const { topicPrefix } = config;
   // The name of the node may be that of the process before it, which may still run.
-  const worker = `${node}-${randomBytes(6).toString('base64url')}`;
+  const worker = `${node}-${uniqueId()}`;
   const outbox = new OutboxRelay({
     ...{ database, eventLog, topicPrefix, worker, clock, logger, metrics },
     rowsMax: config.outboxRowsMax,
   });
   const context: ControlContext = {
-    ...{ database, clock, logger, metrics, random, worker },
+    ...{ database, clock, logger, metrics, random, worker, uniqueId },
     journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
@@ -140,6 +147,18 @@ export function createControl(options: ControlOptions): Control {
     partitions: config.telemetryPartitions,
   });
   const server = new ControlServer({ bus, commands, leases, context, tracing });
+  const registerRoutes = (scope: Api) => {
+    registerCommandRoutes(scope, commands, context);
+    registerLeaseRoutes(scope, leases);
+    registerAuditRoutes(scope, database);
+    registerRuleRoutes(scope, rules);
+    registerAlarmActionRoutes(scope, context);
+    registerAlarmQueryRoutes(scope, context);
+    registerNotificationRoutes(scope, notificationAdmin);
+    automation.registerRoutes(scope);
+    fleets.registerRoutes(scope);
+    for (const register of routes) register(scope, context);
+  };
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   let port = 0;
@@ -155,7 +174,7 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrateStore(database);
+      const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
       await publishDevices(options);
       await outbox.start();
@@ -168,23 +187,10 @@ export function createControl(options: ControlOptions): Control {
       await automation.start();
       fleets.start();
       await server.subscribe();
-      api = await createApi({
-        ...{ settings: config, credentials, tracing, logger, metrics },
-        routes(scope) {
-          registerCommandRoutes(scope, commands, context);
-          registerLeaseRoutes(scope, leases);
-          registerAuditRoutes(scope, database);
-          registerRuleRoutes(scope, rules);
-          registerAlarmActionRoutes(scope, context);
-          registerAlarmQueryRoutes(scope, context);
-          registerNotificationRoutes(scope, notificationAdmin);
-          automation.registerRoutes(scope);
-          fleets.registerRoutes(scope);
-          for (const register of routes) register(scope, context);
-        },
-      });
+      if (servesApi)
+        api = await createApi({ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes });
       if (state !== 'new') return;
-      port = await listen(api, config, options.portSetting ?? 'port');
+      if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');
       state = 'running';
       logger.info({ host: config.host, port }, 'the API of control is served at /v1/docs');
     },
@@ -209,6 +215,10 @@ export function createControl(options: ControlOptions): Control {
       await outbox.stop();
     },
   };
+}
+
+function randomId(): string {
+  return randomUUID().replaceAll('-', '');
 }
 
 /** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */

@@ -22,6 +22,8 @@ export interface ControlContext {
   readonly random: () => number;
   /** Name of this process, unique in the installation. */
   readonly worker: string;
+  /** Returns an ID that nothing else has. */
+  readonly uniqueId: () => string;
 }
 
 /** What a transaction that is journaled needs. */

@@ -14,7 +14,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { noHandshakes } from '@tailrace/platform/tls-listener';
-import { createTokenVerifier } from '@tailrace/platform/token';
+import { createTokenVerifier, type TokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { Admission, DeviceNames } from './admission.ts';
@@ -66,6 +66,8 @@ export interface IngestOptions {
   readonly random?: () => number;
   /** The brokers whose messages are taken. Default: none. */
   readonly bridges?: readonly BridgeSettings[];
+  /** Verifies JSON Web Tokens. Default: by the keys of the settings. */
+  readonly tokens?: TokenVerifier;
   /** How long requests are still accepted after `drain` is called. Default: 0. */
   readonly leaveMs?: number;
   /**
@@ -161,7 +163,7 @@ export function createIngest(options: IngestOptions): Ingest {
     },
   });
   const verifier = new CredentialVerifier({
-    tokens: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+    tokens: options.tokens ?? createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
     credentials,
     rules: certificateRulesFrom(config.certificateRules),
     revocations,

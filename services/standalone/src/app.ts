@@ -30,6 +30,7 @@ import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { ControlPart } from './control-part.ts';
+import { seedDemo } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { ownerTokens } from './owner-tokens.ts';
@@ -45,8 +46,10 @@ export interface StandaloneOptions {
   readonly tracing: Tracing;
   readonly random: () => number;
   readonly version: string;
-  /** Called once clients can be served. Control may become ready later, before endpoints.json is written. */
-  readonly onReady: (urls: StandaloneUrls, state: { readonly isControlReady: boolean }) => void;
+  /** Called where clients can be served some seconds before control is ready. */
+  readonly onServing: (urls: StandaloneUrls) => void;
+  /** Called once everything is ready. */
+  readonly onReady: (urls: StandaloneUrls) => void;
 }
 
 export interface StandaloneUrls {
@@ -94,8 +97,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     internal: `http://${config.internalHost}:${ports.internal}`,
   };
   const tokenSecret = await keyFrom(dataDir);
-  const issue = (subject: string, rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands'>) =>
-    issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
+  const issue = (
+    subject: string,
+    rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands' | 'roles'>,
+  ) => issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
   const hasGateway = config.gateway && config.plant;
   const opcuaPkiPath = join(dataDir, 'opcua');
   const modbus = { host, port: ports.modbus };
@@ -192,7 +197,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
-      controlUrl: host === '0.0.0.0' ? '' : urls.control,
+      controlUrl: config.controlUrl || (host === '0.0.0.0' ? '' : urls.control),
       streamPort: ports.streams,
       ingestPort: ports.ingest,
       controlPort: ports.control,
@@ -251,11 +256,13 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     };
     await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
-    await writeWholeFile(tokenFile, `${tokens.owner}\n`);
-    await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
-    options.onReady(urls, { isControlReady: control.isReady });
+    if (!control.isReady) options.onServing(urls);
     await control.ready();
     if (isStopping) return;
+    if (config.plant && config.house) await seed();
+    if (isStopping) return;
+    await writeWholeFile(tokenFile, `${tokens.owner}\n`);
+    await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
@@ -273,10 +280,31 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       token: tokens.owner,
       supervisorToken: tokens.supervisor,
     });
+    options.onReady(urls);
+  }
+
+  /** With the lock of the folder: files of a process that was killed name what is no longer there. */
+  async function startLog(): Promise<void> {
+    await eventLog.start();
+    await removeFiles();
+  }
+
+  async function removeFiles(): Promise<void> {
+    await removeEndpoints(dataDir);
+    for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
+  }
+
+  /** What it lacks is added by the next start. */
+  async function seed(): Promise<void> {
+    try {
+      await seedDemo({ url: control.url, secret: tokenSecret });
+    } catch (error) {
+      if (!isStopping) logger.error({ error }, 'the rules, scenes and schedules of the demo were not created');
+    }
   }
 
   return [
-    { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
+    { name: 'event log', start: startLog, stop: () => eventLog.close() },
     { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
     { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
     { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
@@ -295,8 +323,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       startMs: Number.POSITIVE_INFINITY,
       drain: async () => {
         isStopping = true;
-        await removeEndpoints(dataDir);
-        for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
+        await removeFiles();
       },
     },
   ];

@@ -35,6 +35,7 @@ export class ControlPart implements Part {
   readonly name = 'control';
   /** The stop waits for a start in progress, and writes a checkpoint. */
   readonly stopMs = 10_000;
+  readonly #host: string;
   readonly #bus: Bus;
   readonly #database: Database;
   readonly #control: Control;
@@ -42,6 +43,7 @@ export class ControlPart implements Part {
   #isStopping = false;
 
   constructor({ directory, eventLog, bus, clock, logger, metrics, tracing, random, config }: ControlPartOptions) {
+    this.#host = config.host === '0.0.0.0' ? '127.0.0.1' : config.host;
     this.#bus = bus;
     this.#database = createPgliteDatabase({ directory, clock, logger });
     this.#control = createControl({
@@ -56,6 +58,11 @@ export class ControlPart implements Part {
     this.#started = this.#start();
     // `ready` reports it.
     this.#started.catch(() => undefined);
+  }
+
+  /** Of the API, from this machine. Valid once it is ready. */
+  get url(): string {
+    return `http://${this.#host}:${this.#control.port}`;
   }
 
   get isReady(): boolean {

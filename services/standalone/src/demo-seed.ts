@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { issueToken } from '@tailrace/platform/token';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 
 /** Rules, scenes, schedules and names of devices, as `seed/demo.json` has them, by their IDs. */
@@ -10,21 +11,20 @@ interface Seed {
   readonly schedules: Readonly<Record<string, object>>;
 }
 
+/** The subject of the seed in the audit. */
+const subject = 'seed';
+const patterns = ['plant1.>', 'home.>'];
+
 export interface SeedOptions {
   /** Of the API of control. */
   readonly url: string;
-  /**
-   * Of the subject `seed`, with the roles of `seedRoles` and the rights to see and command `seedPatterns`: the runs of
-   * the schedules have its rights.
-   */
-  readonly token: string;
-  /** Of the schedules, a name of the IANA database. */
-  readonly timeZone: string;
+  /** The key of tokens. The runs of the schedules have the rights of the seed, to the plant and the house alone. */
+  readonly secret: string;
+  /** Of the schedules, a name of the IANA database. Default: that of this machine. */
+  readonly timeZone?: string;
 }
 
-export const seedSubject = 'seed';
-export const seedRoles: readonly string[] = ['engineer', 'auditor'];
-export const seedPatterns: readonly string[] = ['plant1.>', 'home.>'];
+const tokenMs = 600_000;
 
 const requestMs = 10_000;
 
@@ -35,10 +35,15 @@ const requestMs = 10_000;
  * error of control, `unavailable` if it cannot be reached.
  */
 export async function seedDemo(options: SeedOptions): Promise<boolean> {
+  const { url, secret, timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone } = options;
   const seed = JSON.parse(await readFile(new URL('../seed/demo.json', import.meta.url), 'utf8')) as Seed;
-  const control = new ControlRequests(options);
+  const token = await issueToken({
+    ...{ secret, subject, roles: ['engineer', 'auditor'], publish: [], subscribe: patterns, command: patterns },
+    expiresInMs: tokenMs,
+  });
+  const control = new ControlRequests({ url, token });
   const isDone = async (target: string) => {
-    const query = `subject=${seedSubject}&result=done&limit=1${target}`;
+    const query = `subject=${subject}&result=done&limit=1${target}`;
     return (await control.get<{ entries: readonly object[] }>(`/v1/audit?${query}`)).entries.length > 0;
   };
   // The last one that it creates.
@@ -47,11 +52,13 @@ export async function seedDemo(options: SeedOptions): Promise<boolean> {
   if (!isStarted && !(await isEmpty(control))) return false;
   for (const [device, fields] of Object.entries(seed.devices)) await describeDevice(control, device, fields);
   // The version 0 is that of what does not exist: nothing is overwritten.
-  for (const [id, rule] of Object.entries(seed.rules)) await control.create(`/v1/rules/${id}?version=0`, rule);
+  // Forced: the registry may not know the devices yet.
+  for (const [id, rule] of Object.entries(seed.rules))
+    await control.create(`/v1/rules/${id}?version=0&force=true`, rule);
   for (const [id, scene] of Object.entries(seed.scenes))
     await control.create(`/v1/scenes/${id}`, { ...scene, version: 0 });
   for (const [id, schedule] of Object.entries(seed.schedules))
-    await control.create(`/v1/schedules/${id}`, { ...schedule, timeZone: options.timeZone, version: 0 });
+    await control.create(`/v1/schedules/${id}`, { ...schedule, timeZone, version: 0 });
   return true;
 }
 
@@ -73,9 +80,9 @@ async function describeDevice(control: ControlRequests, device: string, fields: 
 
 /** The requests of the seed. */
 class ControlRequests {
-  readonly #options: Pick<SeedOptions, 'url' | 'token'>;
+  readonly #options: { readonly url: string; readonly token: string };
 
-  constructor(options: Pick<SeedOptions, 'url' | 'token'>) {
+  constructor(options: { readonly url: string; readonly token: string }) {
     this.#options = options;
   }
 

@@ -3,11 +3,15 @@ function shellWord(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Returns the text that standalone prints once clients can be served: the URLs, and three commands to try. */
+/** Returns what standalone prints where its page is there some seconds before all of it is ready. */
+export function earlyLine({ dashboard }: { readonly dashboard: string }): string {
+  return `\nThe page is at ${dashboard}. Control starts its store, which takes a few seconds.\n`;
+}
+
+/** Returns the text that standalone prints once it is ready: the URLs, and three commands to try. */
 export function greeting(
   urls: { dashboard: string; streams: string; ingest: string; control: string; internal: string },
   dataDir: string,
-  { isControlReady }: { readonly isControlReady: boolean },
 ): string {
   return `
 Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
@@ -15,7 +19,7 @@ Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
   dashboard   ${urls.dashboard}
   streams     ${urls.streams}/v1/stream
   ingest      ${urls.ingest}/v1/ingest
-  control     ${urls.control}/v1/docs${isControlReady ? '' : ' (in a few seconds: its store starts)'}
+  control     ${urls.control}/v1/docs
   metrics     ${urls.internal}/metrics
   tokens      ${dataDir}/token, and of a second person, who confirms for the first: ${dataDir}/token.supervisor
 

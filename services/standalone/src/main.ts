@@ -5,7 +5,7 @@ import { runAsProcess } from '@tailrace/platform/service';
 import { version } from '@tailrace/platform/version';
 import { createStandalone, portsFrom } from './app.ts';
 import { configSchema, serviceName } from './config.ts';
-import { greeting } from './greeting.ts';
+import { earlyLine, greeting } from './greeting.ts';
 
 await runAsProcess(process, {
   name: serviceName,
@@ -22,6 +22,7 @@ await runAsProcess(process, {
       tracing,
       random: Math.random,
       version,
-      onReady: (urls, state) => process.stdout.write(greeting(urls, config.dataDir, state)),
+      onServing: (urls) => process.stdout.write(earlyLine(urls)),
+      onReady: (urls) => process.stdout.write(greeting(urls, config.dataDir)),
     }),
 });

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { assertDevicePath } from '@tailrace/protocol/path';
@@ -59,7 +58,7 @@ export async function acceptAlarmAction(
   return await orRefused(context, requester, refused, async () => {
     assertMayCommand(requester, device);
     if (kind === 'remove_from_service' || kind === 'return_to_service') assertRole(requester, 'engineer');
-    const id = randomUUID().replaceAll('-', '');
+    const id = context.uniqueId();
     const time = context.clock.now();
     const until = kind === 'shelve' ? { until: time + forMs } : {};
     const { subject: by, traceparent } = requester;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Queryable } from '@tailrace/database/database';
 import { RateLimit } from '@tailrace/platform/rate-limit';
 import { assertCommand, assertCommandId, type CommandValue, commandLimits } from '@tailrace/protocol/device-command';
@@ -262,10 +261,11 @@ export class CommandService {
     nowMs: number,
   ): Promise<Omit<Command, 'position'>> {
     const { key, device, via, name, params, qos, deadline, replaces, onlyIf, seen } = submission;
+    const { uniqueId } = this.#options.context;
     const fence = fenceFor(device, subject, submission.lease, await leaseOver(queryable, device, nowMs));
     const isMarked = this.#options.marked.isMarked(device, name);
     return {
-      ...{ id: randomUUID().replaceAll('-', ''), sender: subject, key, device, via, name, params, qos, deadline },
+      ...{ id: uniqueId(), sender: subject, key, device, via, name, params, qos, deadline },
       ...{ accepted: nowMs, fence, replaces, onlyIf, seen, traceparent, approver: '', state: 'accepted' },
       ...{ awaits: isMarked ? 'confirmation' : '', isFinal: false, number: 1, changed: nowMs, code: '', message: '' },
       ...{ confirmedBy: '', before: undefined, after: undefined, isRequested: false, node: '', cancelBy: '' },

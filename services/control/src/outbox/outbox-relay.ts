@@ -214,26 +214,30 @@ export class OutboxRelay {
 
   #register(metrics: Metrics): void {
     const { clock, rowsMax } = this.#options;
-    const name = (rest: string) => `tailrace_control_outbox_${rest}`;
+    const name = (rest: string) => `tailrace_control_${rest}`;
     metrics.gauge(
-      name('rows'),
+      name('outbox_rows'),
       'Records that are committed and not in the log, every 5 s, without those of devices.',
       () => this.#rows,
     );
     metrics.gauge(
-      name('device_rows'),
+      name('outbox_device_rows'),
       'Records of the kind and labels of devices that are not in the log.',
       () => this.#deviceRows,
     );
-    metrics.gauge(name('limit_rows'), 'Beyond it nothing new is accepted.', () => rowsMax);
-    metrics.gauge(name('age_seconds'), 'Age of the oldest of them.', () =>
+    metrics.gauge(name('limit_outbox_rows'), 'Beyond it nothing new is accepted.', () => rowsMax);
+    metrics.gauge(name('outbox_age_seconds'), 'Age of the oldest of them.', () =>
       this.#oldestMs === undefined ? 0 : Math.max(0, clock.now() - this.#oldestMs) / 1_000,
     );
-    metrics.gauge(name('held_relays'), '1 if this process moves records to the log, else 0.', () =>
+    metrics.gauge(name('outbox_held_relays'), '1 if this process moves records to the log, else 0.', () =>
       this.#isHolder ? 1 : 0,
     );
-    metrics.total(name('records_total'), 'Records moved to the log by this process.', () => this.#counts.moved);
-    metrics.total(name('failures_total'), 'Moves that failed, and are repeated.', () => this.#counts.failures);
-    metrics.total(name('dropped_records_total'), 'Records that are too large for the log.', () => this.#counts.dropped);
+    metrics.total(name('outbox_records_total'), 'Records moved to the log by this process.', () => this.#counts.moved);
+    metrics.total(name('outbox_failures_total'), 'Moves that failed, and are repeated.', () => this.#counts.failures);
+    metrics.total(
+      name('outbox_dropped_records_total'),
+      'Records that are too large for the log.',
+      () => this.#counts.dropped,
+    );
   }
 }

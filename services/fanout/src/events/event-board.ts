@@ -172,7 +172,7 @@ export class EventBoard {
     yield* this.#alarms.values();
     for (const transitions of this.#commands.values()) {
       const last = transitions.at(-1)!;
-      if (last.kind === 'command' && !isFinal(last.transition.state)) yield last;
+      if (last.kind === 'command' && !isFinal(last.transition)) yield last;
     }
     for (const lease of this.#leases.values())
       if (lease.kind === 'lease' && lease.transition.holder !== undefined) yield lease;
@@ -229,12 +229,12 @@ export class EventBoard {
   }
 
   #changeCommand(event: ControlEvent & { readonly kind: 'command' }): boolean {
-    const { id, number, state } = event.transition;
+    const { id, number } = event.transition;
     const known = this.#commands.get(id);
     const last = known?.at(-1);
     if (last?.kind === 'command' && number <= last.transition.number) return false;
     this.#commands.set(id, [...(known ?? []), event]);
-    if (!isFinal(state)) return true;
+    if (!isFinal(event.transition)) return true;
     this.#finalCommands.push(id);
     if (this.#finalCommands.length > finalCommandsMax) this.#commands.delete(this.#finalCommands.shift()!);
     return true;

@@ -69,11 +69,10 @@ async function createFixture(
     };
     return { ...client, send };
   };
-  const append = (number: number, state: string, id = 'cmd-1') =>
-    board.take(
-      [{ seq: board.next, value: bytesOf(commandEvent({ id, key: 'c-1', device, number, state, time: number })) }],
-      board.next + 1,
-    );
+  const append = (number: number, state: string, id = 'cmd-1', awaits?: string) => {
+    const transition = { id, key: 'c-1', device, number, state, time: number, ...(awaits && { awaits }) };
+    board.take([{ seq: board.next, value: bytesOf(commandEvent(transition)) }], board.next + 1);
+  };
   return { node, requests, control, connect, append };
 }
 
@@ -148,6 +147,18 @@ test('the sender gets each state once, also those that are in the log before the
   append(4, 'done');
   append(5, 'failed');
   assert.deepEqual(statesIn(received), ['accepted', 'queued', 'sent', 'done']);
+  assert.equal(control.counts.watched, 0);
+});
+
+test('what a device reports of a command that is unconfirmed reaches the sender', async () => {
+  const { requests, control, connect, append } = await createFixture();
+  const { send, received } = await connect();
+  await send(command);
+  await requests[0]!.reply(accepted());
+  append(2, 'unconfirmed', 'cmd-1', 'outcome');
+  assert.equal(control.counts.watched, 1);
+  append(3, 'done');
+  assert.deepEqual(statesIn(received), ['accepted', 'unconfirmed', 'done']);
   assert.equal(control.counts.watched, 0);
 });
 

@@ -228,7 +228,7 @@ export class ClientControl {
           request: id,
         },
       });
-      if (isFinal(transition.state)) stop();
+      if (isFinal(transition)) stop();
     };
     const stopWatching = hub.watchCommands(device, (event) => {
       if (command === undefined) early.push(event);
@@ -248,7 +248,7 @@ export class ClientControl {
       stop,
       known(transition) {
         command = { id: transition.id, number: transition.number };
-        if (isFinal(transition.state) || transition.id === '') {
+        if (isFinal(transition) || transition.id === '') {
           stop();
           return;
         }

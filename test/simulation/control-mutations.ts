@@ -1,0 +1,101 @@
+import type { Bus } from '@tailrace/bus/bus';
+import { Journal } from '@tailrace/control/journal';
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import { CommandOutcomes } from '@tailrace/ingest/commands/command-outcomes';
+import { Fences } from '@tailrace/ingest/commands/fences';
+import { DeviceSession } from '@tailrace/ingest/devices/device-session';
+import { decodeCommandRequest, encodeCommandRequest } from '@tailrace/protocol/device-command';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
+import type { ControlSideOptions } from './control-side.ts';
+import type { Mutation } from './mutations.ts';
+
+/** Changes statements. Each part of text must be in one of them: see `Statements`. */
+function statements(changes: Readonly<Record<string, string>>): ControlSideOptions {
+  return {
+    statement(sql) {
+      let changed = sql;
+      for (const [part, by] of Object.entries(changes)) changed = changed.replaceAll(part, by);
+      return changed;
+    },
+  };
+}
+
+/** Mechanisms of commands, leases and audit. Found by the seeds with control. */
+export const controlMutations: Readonly<Record<string, Mutation>> = {
+  'a request to an ingest node is not noted before it is sent': {
+    control: statements({ 'SET is_requested = true, node = $3': 'SET is_requested = false, node = $3' }),
+  },
+  'a final state does not stop a command': {
+    control: statements({
+      'is_final = $5,': 'is_final = false,',
+      'CREATE UNIQUE INDEX command_transitions_final': 'CREATE INDEX command_transitions_final',
+    }),
+  },
+  'the key of a command is not remembered': {
+    control: statements({
+      'WHERE sender = $1 AND key = $2': 'WHERE sender = $1 AND key = $2 AND false',
+      ',\n  UNIQUE (sender, key)': '',
+      'ON CONFLICT (sender, key) DO NOTHING': '',
+    }),
+  },
+  'the lease is not checked again before a command is sent': {
+    control: {
+      statement: (sql, isInTransaction) =>
+        isInTransaction ? sql : sql.replace('FROM leases WHERE scope = ANY', 'FROM leases WHERE false AND scope = ANY'),
+    },
+  },
+  'leases of others do not count': {
+    control: statements({ 'FROM leases WHERE scope = ANY ($1::text[])': 'FROM leases WHERE scope = $1[0]' }),
+  },
+  'ingest does not check the fence of a command': {
+    weaken: () => replaceProperty(Fences.prototype, 'staleReason', () => undefined),
+  },
+  'the node of a device does not get the deadline': {
+    control: {
+      controlBus: (bus: Bus) => ({
+        ...bus,
+        request(subject, payload, options) {
+          if (!subject.startsWith('tailrace.v1.command.')) return bus.request(subject, payload, options);
+          const request = decodeCommandRequest(payload);
+          if (!('command' in request)) return bus.request(subject, payload, options);
+          const { deadline } = request.command;
+          const later = { command: { ...request.command, deadline: deadline + 3_600_000 } };
+          return bus.request(subject, encodeCommandRequest(later), options);
+        },
+      }),
+    },
+  },
+  'a command that was written to its device counts as delivered': {
+    weaken() {
+      const { deliver } = DeviceSession.prototype;
+      return replaceProperty(DeviceSession.prototype, 'deliver', function (this: DeviceSession, command) {
+        queueMicrotask(() => this.commandReceived(command.id));
+        return deliver.call(this, command);
+      });
+    },
+  },
+  'ingest forgets the commands that it has sent': {
+    weaken: () => replaceProperty(CommandOutcomes.prototype, 'get', () => undefined),
+  },
+  'a record of the outbox is removed before it is in the log': {
+    control: {
+      controlLog: (eventLog: EventLog) => ({
+        ...eventLog,
+        append: (topic, records) =>
+          eventLog.append(topic, records).catch(() => records.map(() => ({ partition: 0, seq: 0 }))),
+      }),
+    },
+  },
+  'a refusal is not in the audit': {
+    weaken() {
+      const { append } = Journal.prototype;
+      return replaceProperty(Journal.prototype, 'append', function (this: Journal, transaction, acts) {
+        return append.call(
+          this,
+          transaction,
+          acts.filter(({ entry }) => entry.result !== 'refused'),
+        );
+      });
+    },
+  },
+};
