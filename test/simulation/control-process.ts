@@ -73,6 +73,7 @@ export class SimulatedControl {
       },
       migratesStore: false,
       metrics: createMetrics({ service: 'control', node: name, processMetrics: false }),
+      tracing: noTracing,
       uniqueId: () => `${startNumber}-${++this.#ids}`,
     });
   }

@@ -89,5 +89,5 @@ END;
 $$;
 
 CREATE TRIGGER fleet_command_changed AFTER INSERT OR UPDATE OF state, is_final ON commands FOR EACH ROW
-  WHEN (NEW.key ~ '^fleet/[0-9a-f]{32}/[0-9]{1,9}$')
+  WHEN (NEW.key ~ '^fleet/[0-9A-Za-z-]{1,40}/[0-9]{1,9}$')
   EXECUTE FUNCTION fleet_command_changed();

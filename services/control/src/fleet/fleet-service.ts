@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Queryable, Transaction } from '@tailrace/database/database';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { entryOf } from '../audit/audit-entry.ts';
@@ -100,7 +99,7 @@ export class FleetService {
       const known = await this.#known(context.database, requester, request.id, content);
       if (known !== undefined) return known;
       const { devices, scope, isMarked } = await this.plan(requester, request);
-      const id = randomUUID().replaceAll('-', '');
+      const id = context.uniqueId();
       const state: FleetState = isMarked ? 'confirming' : 'running';
       await act(context, async (transaction) => {
         const nowMs = context.clock.now();
