@@ -3,13 +3,17 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@tailrace/platform/clock';
 import { FolderLock } from '@tailrace/platform/folder-lock';
-import { issueToken } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
+import { ownerTokens } from '@tailrace/standalone/owner-tokens';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
+import { type PostgresServer, startPostgres } from '@tailrace/testkit/postgres';
 import type { Exit } from '@tailrace/testkit/supervised';
 import { assertFreePorts, StackService } from './stack-service.ts';
 
+/** The first process of control; further ones have the ports after it. */
+const controlOffset = 7;
+const controlsMax = 3;
 /** Behind the fanout nodes, of which there are at most 16 from 20 on. */
 const alarmsOffset = 40;
 
@@ -20,7 +24,7 @@ export interface StackClusterOptions {
   readonly data: string;
   /** Whether the brokers' data outlives the run. */
   readonly keepsData: boolean;
-  /** Ingest listens at +2, the fanout nodes from +20 on, and each again 1010 above. */
+  /** Ingest listens at +2, control at +7, the fanout nodes from +20 on, and each again 1010 above. */
   readonly portBase: number;
   /** Span over which a fanout node lets its clients go when it stops. */
   readonly drainMs: number;
@@ -38,6 +42,8 @@ export interface StackClusterOptions {
  */
 export class StackCluster {
   readonly fanout: StackService[] = [];
+  /** Empty before `startControl`. */
+  readonly control: StackService[] = [];
   /** Settings of every service of the stack. */
   readonly common: NodeJS.ProcessEnv = {
     TAILRACE_HOST: '127.0.0.1',
@@ -49,7 +55,10 @@ export class StackCluster {
   #kafka: KafkaBroker | undefined;
   #nats: NatsServer | undefined;
   #ingest: StackService | undefined;
+  #postgres: PostgresServer | undefined;
+  #databaseUrl = '';
   #token = '';
+  #supervisorToken = '';
   #tokenSecret = '';
   #lock: FolderLock | undefined;
   #stopping: Promise<void> | undefined;
@@ -75,9 +84,24 @@ export class StackCluster {
     return started(this.#ingest);
   }
 
-  /** A token that may publish and subscribe to everything in this run. */
+  /** The server of control; it runs from `startControl` on. */
+  get postgres(): PostgresServer {
+    return started(this.#postgres);
+  }
+
+  /** The database of control, as postgres://…; empty before `startControl`. */
+  get databaseUrl(): string {
+    return this.#databaseUrl;
+  }
+
+  /** A token with all rights and roles in this run. */
   get token(): string {
     return this.#token;
+  }
+
+  /** A token of a second person, who confirms what one person alone may not do. */
+  get supervisorToken(): string {
+    return this.#supervisorToken;
   }
 
   /** The secret that signs the tokens of this run. */
@@ -109,20 +133,10 @@ export class StackCluster {
     this.#nats = await nats;
     const secret = randomBytes(32).toString('base64url');
     this.#tokenSecret = secret;
-    this.#token = await issueToken({
-      secret,
-      subject: 'stack',
-      publish: ['>'],
-      subscribe: ['>'],
-      receiveCommands: ['>'],
-      expiresInMs: 30 * 24 * 3_600_000,
-      clock: systemClock,
-    });
-    const brokers = {
-      TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','),
-      TAILRACE_NATS_SERVERS: this.nats.url,
-      TAILRACE_TOKEN_SECRET: secret,
-    };
+    const tokens = await ownerTokens({ secret, owner: 'stack', clock: systemClock });
+    this.#token = tokens.owner;
+    this.#supervisorToken = tokens.supervisor;
+    const brokers = this.#brokerSettings();
     print('Starting the services …');
     this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, { ...brokers, ...ingestSettings });
     const fanout = Array.from({ length: nodes }, (_, i) =>
@@ -144,6 +158,39 @@ export class StackCluster {
       TAILRACE_NODE: 'alarms-0',
       TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','),
     });
+  }
+
+  /**
+   * Starts a process of control, with PostgreSQL before the first one. Throws `unavailable` if the machine has no
+   * PostgreSQL, and as `service` does. `settings`: further ones of control.
+   */
+  async startControl(settings: NodeJS.ProcessEnv = {}): Promise<StackService> {
+    const { data, keepsData, print } = this.#options;
+    if (this.#postgres === undefined) {
+      print('Starting PostgreSQL …');
+      const place = { log: join(data, 'postgres.log'), ...(keepsData ? { dataDir: join(data, 'postgres') } : {}) };
+      this.#postgres = this.#added(await startPostgres(place));
+      // Of a test it is a new one, also on a server that other tests use.
+      this.#databaseUrl = await (keepsData ? this.postgres.databaseNamed('tailrace') : this.postgres.createDatabase());
+    }
+    const index = this.control.length;
+    if (index === controlsMax)
+      throw new TailraceError('limit_reached', `control: expected at most ${controlsMax} processes`);
+    const name = index === 0 ? 'control' : `control-${index}`;
+    const control = await this.service(name, 'services/control/src/main.ts', controlOffset + index, {
+      ...{ ...this.#brokerSettings(), TAILRACE_NODE: `control-${index}`, TAILRACE_DATABASE_URL: this.databaseUrl },
+      ...settings,
+    });
+    this.control.push(control);
+    return control;
+  }
+
+  #brokerSettings(): NodeJS.ProcessEnv {
+    return {
+      TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','),
+      TAILRACE_NATS_SERVERS: this.nats.url,
+      TAILRACE_TOKEN_SECRET: this.#tokenSecret,
+    };
   }
 
   /** Starts one more service of the stack at `portBase + offset`. */

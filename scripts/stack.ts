@@ -1,6 +1,7 @@
 /**
- * `make stack NODES=3`: runs real Kafka and NATS by the broker sources of the testkit, and the services as processes of
- * their own. Logs and endpoints.json are in the data folder. Ctrl-C, or any other exit of this process, stops all.
+ * `make stack NODES=3`: runs real Kafka, NATS and PostgreSQL by the broker sources of the testkit, and the services as
+ * processes of their own. Logs and endpoints.json are in the data folder. Ctrl-C, or any other exit of this process,
+ * stops all.
  */
 import { rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
@@ -19,6 +20,7 @@ const drainMs = 500;
 const mqttOffset = 4;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
+const supervisorFile = join(options.data, 'token.supervisor');
 const cluster = new StackCluster({
   ...{ ...options, keepsData: true, drainMs, print: print },
   ingestSettings: { TAILRACE_MQTT_ENABLED: 'true', TAILRACE_MQTT_PORT: String(options.portBase + mqttOffset) },
@@ -32,7 +34,7 @@ function stopAll(): Promise<void> {
     // Those of another stack, which uses the folder, stay.
     if (cluster.holdsData) {
       await removeEndpoints(options.data);
-      await rm(tokenFile, { force: true });
+      for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
     }
     await cluster.stop();
   })();
@@ -68,9 +70,10 @@ function optionsFrom(args: readonly string[]): { nodes: number; data: string; po
 
 async function start(): Promise<void> {
   await cluster.start();
-  const { kafka, nats, ingest, fanout, token } = cluster;
+  const { kafka, nats, ingest, fanout, token, supervisorToken } = cluster;
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
-  const alarms = await cluster.startAlarms();
+  const [alarms, control] = await Promise.all([cluster.startAlarms(), cluster.startControl()]);
+  const { postgres, databaseUrl } = cluster;
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),
     TAILRACE_PUBLIC_INGEST_URL: ingest.url,
@@ -84,31 +87,37 @@ async function start(): Promise<void> {
   });
 
   await writeWholeFile(tokenFile, `${token}\n`);
+  await writeWholeFile(supervisorFile, `${supervisorToken}\n`);
   await writeEndpoints(options.data, {
     kafka: { brokers: kafka.brokers, ...pidOf(kafka) },
     nats: { url: nats.url, ...pidOf(nats) },
+    postgres: { url: databaseUrl, ...pidOf(postgres) },
     ingest: [{ url: ingest.url, internal: ingest.internal, pid: ingest.pid }],
     fanout: fanout.map(({ name, port, internal, pid }) => ({ name, url: streamUrl(port), internal, pid })),
     alarms: [{ internal: alarms.internal, pid: alarms.pid }],
+    control: { url: control.url, internal: control.internal, pid: control.pid },
     dashboard: { url: dashboard.url },
     device: { url: `${ingest.url.replace('http', 'ws')}/v1/device` },
     mqtt: { url: `mqtt://127.0.0.1:${options.portBase + mqttOffset}` },
-    token,
+    ...{ token, supervisorToken },
   });
   print(`
-Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS.
+Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS, with control on PostgreSQL.
 
   dashboard   ${dashboard.url}
   ingest      ${ingest.url}/v1/ingest
+  control     ${control.url}/v1/docs
   mqtt        mqtt://127.0.0.1:${options.portBase + mqttOffset}
 ${fanout.map((node) => `  ${node.name.padEnd(11)} ${streamUrl(node.port)}`).join('\n')}
   kafka       ${kafka.brokers.join(',')} (${kafka.source})
   nats        ${nats.url} (${nats.source})
-  logs, endpoints.json and token in ${options.data}
+  postgres    ${postgres.host}:${postgres.port} (${postgres.source})
+  logs, endpoints.json and token in ${options.data};
+  token.supervisor there is that of a second person
 
 Metrics:
 
-${[ingest, ...fanout, alarms, dashboard].map(({ name, internal }) => `  ${name.padEnd(11)} ${internal}/metrics`).join('\n')}
+${[ingest, ...fanout, alarms, control, dashboard].map(({ name, internal }) => `  ${name.padEnd(11)} ${internal}/metrics`).join('\n')}
 
 ${linesToTry({ dashboard: dashboard.url, streams: streamUrl(fanout[0]!.port), ingest: ingest.url }, relative(process.cwd(), tokenFile))}
 

@@ -29,6 +29,7 @@ test('kill -9 of the standalone process under load: no report that was answered 
           TAILRACE_DATA_DIR: data,
           TAILRACE_PORT_BASE: String(await freePortBase()),
           TAILRACE_PLANT: 'false',
+          TAILRACE_HOUSE: 'false',
           TAILRACE_HOST_READINGS: 'false',
         },
         output: { file: join(dir.path, 'standalone.log') },

@@ -33,6 +33,7 @@ for (const host of ['127.0.0.1', '0.0.0.0']) {
         TAILRACE_HOST: host,
         TAILRACE_PORT_BASE: String(portBase),
         TAILRACE_PLANT: 'false',
+        TAILRACE_HOUSE: 'false',
         TAILRACE_HOST_READINGS: 'false',
         TAILRACE_LOG_LEVEL: 'warn',
       },

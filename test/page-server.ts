@@ -8,10 +8,10 @@ export interface PageServer {
   stop(): Promise<void>;
 }
 
-/** Serves the page, which reads the streams at `streamUrl` with this token. */
-export async function startPageServer(streamUrl: string, demoToken: string): Promise<PageServer> {
+/** Serves the page, which reads the streams at `streamUrl` with this token. `controlUrl`: of the API of control. */
+export async function startPageServer(streamUrl: string, demoToken: string, controlUrl = ''): Promise<PageServer> {
   const dashboard = createDashboard({
-    config: { host: '127.0.0.1', port: 0, streamUrl, publicIngestUrl: '', demoToken },
+    config: { host: '127.0.0.1', port: 0, streamUrl, publicIngestUrl: '', controlUrl, demoToken },
     logger: silentLogger,
     metrics: createMetrics({ service: 'dashboard', node: 'test', processMetrics: false }),
     folder: builtPage,

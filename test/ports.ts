@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import { isFreePort } from '@tailrace/testkit/free-port';
 
 /** Offsets from PORT_BASE that `make demo` and `make stack` use (docs/OPERATIONS.md, "Ports"). */
-const offsets = [0, 1, 2, 3, 4, 5, 6];
+const offsets = [0, 1, 2, 3, 4, 5, 6, 7];
 const fanoutOffset = 20;
 const internalOffset = 1010;
 

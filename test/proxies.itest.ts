@@ -37,6 +37,7 @@ before(async () => {
       TAILRACE_DATA_DIR: data,
       TAILRACE_PORT_BASE: String(base),
       TAILRACE_PLANT: 'false',
+      TAILRACE_HOUSE: 'false',
       TAILRACE_HOST_READINGS: 'false',
       TAILRACE_LOG_LEVEL: 'warn',
     },

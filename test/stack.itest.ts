@@ -102,12 +102,37 @@ test('the commands that the stack prints work unchanged: curl publishes, and eac
   const pages = [...printed.matchAll(/^ {2}(\S+) +(http:\S+\/metrics)$/gm)];
   assert.deepEqual(
     pages.map(([, name]) => name),
-    ['ingest', 'fanout-0', 'fanout-1', 'fanout-2', 'alarms', 'dashboard'],
+    ['ingest', 'fanout-0', 'fanout-1', 'fanout-2', 'alarms', 'control', 'dashboard'],
   );
   for (const [, name, url] of pages) {
     const service = name!.replace(/-\d$/, '');
     assert.match(await (await fetch(url!)).text(), new RegExp(`service="${service}"`), name);
   }
+});
+
+test('control brings a command to a machine of the simulator, which reports its new set point', async () => {
+  const { url } = endpoints.control!;
+  const device = 'plant1.line2.press1';
+  const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: device });
+  const answer = await fetch(`${url}/v1/commands`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${endpoints.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ id: 'stack-1', device, name: 'set', params: { stroke_rate_setpoint: 12 } }),
+  });
+  assert.equal(answer.status, 202, await answer.clone().text());
+  const { id } = (await answer.json()) as { id: string };
+  const isDone = async () => {
+    const headers = { authorization: `Bearer ${endpoints.supervisorToken}` };
+    const command = await (await fetch(`${url}/v1/commands/${id}`, { headers })).json();
+    assert.equal((command as { state?: string }).state, 'done', JSON.stringify(command));
+  };
+  await eventually(isDone, { deadlineMs: 20_000 });
+  const setPoint = () =>
+    watcher.logReports.flatMap(({ report }) => report.readings).findLast(({ tag }) => tag === 'stroke_rate_setpoint')
+      ?.value;
+  await eventually(() => assert.equal(setPoint(), 12), { deadlineMs: 20_000, describe: 'the new set point' });
+  watcher.close();
+  assert.equal(process.kill(endpoints.postgres!.pid!, 0), true, 'endpoints.json has the process of PostgreSQL');
 });
 
 test('a device is offline on every node once its session has closed, and online with its next report', async () => {

@@ -8,7 +8,7 @@ import { findTool } from '@tailrace/testkit/tool';
 
 /** Checks the workflows of .github by actionlint, which also checks the inputs of actions. */
 const root = resolve(import.meta.dirname, '..');
-const workflows = globSync('.github/workflows/*.yaml', { cwd: root }).sort();
+const workflows = globSync('.github/workflows/*.yml', { cwd: root }).sort();
 const actionlint = await findTool('actionlint');
 const lint = (file: string, cwd: string) =>
   run(actionlint, ['-no-color', '-oneline', '-shellcheck=', '-pyflakes=', file], { cwd, deadlineMs: 60_000 }).then(
@@ -17,7 +17,7 @@ const lint = (file: string, cwd: string) =>
   );
 
 test('actionlint accepts the workflows, and reports errors in them', async (t) => {
-  assert.deepEqual(workflows, ['.github/workflows/ci.yaml', '.github/workflows/release.yaml']);
+  assert.deepEqual(workflows, ['.github/workflows/ci.yml', '.github/workflows/release.yml']);
   for (const file of workflows) assert.equal(await lint(file, root), '', file);
 
   const temp = await createTempDir('workflows');
@@ -25,12 +25,12 @@ test('actionlint accepts the workflows, and reports errors in them', async (t) =
   mkdirSync(join(temp.path, '.github/workflows'), { recursive: true });
   await run('git', ['init', '--quiet'], { cwd: temp.path, deadlineMs: 10_000 });
   for (const file of workflows) copyFileSync(join(root, file), join(temp.path, file));
-  const release = join(temp.path, '.github/workflows/release.yaml');
+  const release = join(temp.path, '.github/workflows/release.yml');
   writeFileSync(
     release,
     readFileSync(release, 'utf8').replace('needs: [check, image]', 'needs: [check, imago]').replace('sbom:', 'sboom:'),
   );
-  const errors = await lint('.github/workflows/release.yaml', temp.path);
+  const errors = await lint('.github/workflows/release.yml', temp.path);
   assert.match(errors, /imago/);
   assert.match(errors, /sboom/);
 });
@@ -47,7 +47,7 @@ test('actions are pinned to a version, and only the jobs that publish may write'
       `${file}: expected the permissions of a job in the job`,
     );
   }
-  const release = readFileSync(join(root, '.github/workflows/release.yaml'), 'utf8');
+  const release = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8');
   assert.match(release, /npm publish --provenance/);
   assert.equal(release.match(/id-token: write/g)?.length, 3);
 });

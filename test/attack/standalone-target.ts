@@ -78,6 +78,7 @@ export class StandaloneTarget implements Target {
         TAILRACE_DATA_DIR: this.#data,
         TAILRACE_PORT_BASE: String(this.#portBase),
         TAILRACE_PLANT: 'false',
+        TAILRACE_HOUSE: 'false',
         TAILRACE_HOST_READINGS: 'false',
         TAILRACE_LOG_LEVEL: process.env['TAILRACE_LOG_LEVEL'] ?? 'warn',
         ...env,

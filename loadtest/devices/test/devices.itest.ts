@@ -29,6 +29,7 @@ before(async () => {
       TAILRACE_DATA_DIR: data,
       TAILRACE_PORT_BASE: String(await freePortBase()),
       TAILRACE_PLANT: 'false',
+      TAILRACE_HOUSE: 'false',
       TAILRACE_HOST_READINGS: 'false',
       TAILRACE_LOG_LEVEL: 'warn',
     },

@@ -591,6 +591,12 @@ function commandTransitionFromProto(message) {
 function paramsProto(params) {
 	return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, eventValueProto(value)]));
 }
+function seenProto(seen = {}) {
+	return Object.entries(seen).map(([tag, position]) => ({
+		tag,
+		position
+	}));
+}
 function leaseTransitionFromProto(message) {
 	return leaseTransitionFrom({
 		...present(plain(message)),
@@ -2826,6 +2832,7 @@ var tailrace = $root.tailrace = (() => {
 		v1.CommandCall = (function() {
 			const CommandCall = function(properties) {
 				this.params = {};
+				this.seen = [];
 				if (properties) {
 					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
 				}
@@ -2839,6 +2846,8 @@ var tailrace = $root.tailrace = (() => {
 			CommandCall.prototype.lease = 0;
 			CommandCall.prototype.onlyIf = "";
 			CommandCall.prototype.dryRun = false;
+			CommandCall.prototype.seen = $util.emptyArray;
+			CommandCall.prototype.traceparent = "";
 			let $oneOfFields;
 			$Object.defineProperty(CommandCall.prototype, "_qos", {
 				get: $util.oneOfGetter($oneOfFields = ["qos"]),
@@ -2860,6 +2869,8 @@ var tailrace = $root.tailrace = (() => {
 				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && (typeof message.lease === "object" ? message.lease.low || message.lease.high : message.lease !== 0)) writer.uint32(56).uint64(message.lease);
 				if (message.onlyIf != null && $Object.hasOwnProperty.call(message, "onlyIf") && message.onlyIf !== "") writer.uint32(66).string(message.onlyIf);
 				if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false) writer.uint32(72).bool(message.dryRun);
+				if (message.seen != null && message.seen.length) for (let i = 0; i < message.seen.length; ++i) $root.tailrace.v1.SeenTag.encode(message.seen[i], writer.uint32(82).fork(), _depth + 1).ldelim();
+				if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "") writer.uint32(90).string(message.traceparent);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -2953,6 +2964,16 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 0) break;
 							if (value = reader.bool()) message.dryRun = value;
 							else delete message.dryRun;
+							continue;
+						case 10:
+							if (wireType !== 2) break;
+							if (!(message.seen && message.seen.length)) message.seen = [];
+							message.seen.push($root.tailrace.v1.SeenTag.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.traceparent = value;
+							else delete message.traceparent;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -7772,6 +7793,7 @@ var tailrace = $root.tailrace = (() => {
 		v1.CommandSubmission = (function() {
 			const CommandSubmission = function(properties) {
 				this.params = {};
+				this.seen = [];
 				if (properties) {
 					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
 				}
@@ -7787,6 +7809,7 @@ var tailrace = $root.tailrace = (() => {
 			CommandSubmission.prototype.dryRun = false;
 			CommandSubmission.prototype.replaces = false;
 			CommandSubmission.prototype.via = "";
+			CommandSubmission.prototype.seen = $util.emptyArray;
 			CommandSubmission.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -7805,6 +7828,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false) writer.uint32(72).bool(message.dryRun);
 				if (message.replaces != null && $Object.hasOwnProperty.call(message, "replaces") && message.replaces !== false) writer.uint32(80).bool(message.replaces);
 				if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "") writer.uint32(90).string(message.via);
+				if (message.seen != null && message.seen.length) for (let i = 0; i < message.seen.length; ++i) $root.tailrace.v1.SeenTag.encode(message.seen[i], writer.uint32(98).fork(), _depth + 1).ldelim();
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -7909,6 +7933,11 @@ var tailrace = $root.tailrace = (() => {
 							if ((value = reader.stringVerify()).length) message.via = value;
 							else delete message.via;
 							continue;
+						case 12:
+							if (wireType !== 2) break;
+							if (!(message.seen && message.seen.length)) message.seen = [];
+							message.seen.push($root.tailrace.v1.SeenTag.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
 					if (!reader.discardUnknown) {
@@ -7924,6 +7953,71 @@ var tailrace = $root.tailrace = (() => {
 				return message;
 			};
 			return CommandSubmission;
+		})();
+		v1.SeenTag = (function() {
+			const SeenTag = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			SeenTag.prototype.tag = "";
+			SeenTag.prototype.position = 0;
+			SeenTag.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.tag != null && $Object.hasOwnProperty.call(message, "tag") && message.tag !== "") writer.uint32(10).string(message.tag);
+				if (message.position != null && $Object.hasOwnProperty.call(message, "position") && (typeof message.position === "object" ? message.position.low || message.position.high : message.position !== 0)) writer.uint32(16).uint64(message.position);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			SeenTag.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.SeenTag();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.tag = value;
+							else delete message.tag;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.position = value;
+							else delete message.position;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return SeenTag;
 		})();
 		v1.CommandDecisionKind = (function() {
 			const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -9440,7 +9534,8 @@ function clientMessageBytes(message) {
 function encodableOf(message) {
 	if ("command" in message) return { command: {
 		...message.command,
-		params: paramsProto(message.command.params ?? {})
+		params: paramsProto(message.command.params ?? {}),
+		seen: seenProto(message.command.seen)
 	} };
 	if ("lease" in message) return { lease: {
 		...message.lease,

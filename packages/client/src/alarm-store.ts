@@ -1,4 +1,4 @@
-import type { AlarmEvent, AlarmTransition } from '@tailrace/protocol/control-event-json';
+import type { AlarmActionRefused, AlarmEvent, AlarmTransition } from '@tailrace/protocol/control-event-json';
 import { notify } from './notify.ts';
 import type { SubscriptionState } from './state.ts';
 import type { Stream } from './stream.ts';
@@ -18,6 +18,8 @@ export interface Alarms {
   onChange(listener: () => void): () => void;
   /** Calls `listener` with each transition, once; not with those of a snapshot. Returns a function that removes it. */
   onTransition(listener: (transition: AlarmTransition) => void): () => void;
+  /** Calls `listener` with each refused action on an alarm of the channel. Returns a function that removes it. */
+  onRefused(listener: (refused: AlarmActionRefused) => void): () => void;
   /** Closes the subscription. Idempotent. */
   close(): void;
 }
@@ -30,6 +32,7 @@ export class AlarmStore implements Alarms {
   readonly #subscription: Subscription;
   readonly #listeners = new Set<() => void>();
   readonly #transitionListeners = new Set<(transition: AlarmTransition) => void>();
+  readonly #refusedListeners = new Set<(refused: AlarmActionRefused) => void>();
   #alarms = new Map<string, AlarmTransition>();
   #numbers = new Map<string, number>();
   /** The alarms of a snapshot that is not complete. They replace `#alarms` then. */
@@ -72,12 +75,18 @@ export class AlarmStore implements Alarms {
     return () => this.#transitionListeners.delete(listener);
   }
 
+  onRefused(listener: (refused: AlarmActionRefused) => void): () => void {
+    this.#refusedListeners.add(listener);
+    return () => this.#refusedListeners.delete(listener);
+  }
+
   close(): void {
     this.#subscription.unsubscribe();
   }
 
   #take(events: readonly AlarmEvent[], isSnapshot: boolean): void {
-    for (const { transition } of events) {
+    for (const { transition, refused } of events) {
+      if (refused !== undefined) for (const listener of [...this.#refusedListeners]) notify(() => listener(refused));
       if (transition === undefined) continue;
       const key = `${transition.device} ${transition.rule}`;
       if (isSnapshot) {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AlarmTransition } from '@tailrace/protocol/control-event-json';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { AlarmStore } from './alarm-store.ts';
 import { createControl } from './control.ts';
+import type { Stream } from './stream.ts';
+import type { SubscribeOptions, Subscription } from './subscription.ts';
 import { createTestServer } from './testing.ts';
 
 const device = 'plant.press';
@@ -106,6 +109,20 @@ test('an alarm is acknowledged as the person has seen it; a changed one is refus
   await server.settled();
   assert.equal(alarms.current[0]?.state, 'shelved');
   stream.close();
+});
+
+test('an action that the service of alarms refuses is delivered by its ID, and changes no alarm', () => {
+  let listener: SubscribeOptions = {};
+  const subscription = { state: { name: 'live' }, unsubscribe: () => {} } as Subscription;
+  const subscribe = (_channel: string, options?: SubscribeOptions) => {
+    listener = options ?? {};
+    return subscription;
+  };
+  const alarms = new AlarmStore({ subscribe } as Stream, '>');
+  const seen: string[] = [];
+  alarms.onRefused(({ action, code }) => seen.push(`${action} ${code}`));
+  listener.onAlarms?.([{ partition: 0, refused: { action: 'a1', device, rule, code: 'conflict' } }], false);
+  assert.deepEqual([seen, alarms.current], [['a1 conflict'], []]);
 });
 
 test('a command has its states in order, each once, and one result', async () => {

@@ -18,6 +18,7 @@ import type { ControlReply, Stream } from './stream.ts';
 
 /** The exports of `@tailrace/client/control`. */
 export type {
+  AlarmActionRefused,
   AlarmEvent,
   AlarmTransition,
   CommandTransition,

@@ -1,3 +1,4 @@
+import type { AlarmActionRefused } from '@tailrace/protocol/control-event-json';
 import { TailraceError } from '@tailrace/protocol/error';
 import {
   createContext,
@@ -74,14 +75,22 @@ export interface RenderedAlarms {
 
 const noAlarms: RenderedAlarms = { alarms: [], isLive: false };
 
-/** Subscribes to the alarms of a channel while the component is mounted. Renders when one changes. */
-export function useAlarms(channel: string): RenderedAlarms {
+/**
+ * Subscribes to the alarms of a channel while the component is mounted. Renders when one changes. `onRefused` gets the
+ * actions that were refused because their alarm had changed, by the ID with which they were accepted.
+ */
+export function useAlarms(channel: string, onRefused?: (refused: AlarmActionRefused) => void): RenderedAlarms {
   const control = useControl();
+  const latest = useRef(onRefused);
+  useEffect(() => {
+    latest.current = onRefused;
+  });
   const [rendered, setRendered] = useState<RenderedAlarms>(noAlarms);
   useEffect(() => {
     const alarms = control.alarms(channel);
     const render = () => setRendered({ alarms: alarms.current, isLive: alarms.isLive });
     const remove = alarms.onChange(render);
+    alarms.onRefused((refused) => latest.current?.(refused));
     return () => {
       remove();
       alarms.close();

@@ -13,6 +13,10 @@ export interface Endpoints {
     readonly internal: string;
     readonly pid: number;
   }[];
+  /** Of control. The URL has the password. */
+  readonly postgres?: { readonly url: string; readonly pid?: number };
+  /** Its API; `/v1/docs` lists the requests. */
+  readonly control?: { readonly url: string; readonly internal: string; readonly pid: number };
   readonly alarms?: readonly { readonly internal: string; readonly pid: number }[];
   readonly dashboard: { readonly url: string };
   /** Where devices connect by WebSocket. */
@@ -28,6 +32,8 @@ export interface Endpoints {
   readonly edge?: readonly { readonly internal: string; readonly pid: number }[];
   /** With all rights in this run. */
   readonly token: string;
+  /** Of a second person, who confirms what one person alone may not do. */
+  readonly supervisorToken?: string;
 }
 
 const fileName = 'endpoints.json';

@@ -4,7 +4,7 @@ import {
   clientMessageKinds,
   clientMessageLimits,
 } from './client-message-json.ts';
-import { eventValueOf, leaseActionNumber, leaseActionWord, paramsProto } from './control-event.ts';
+import { eventValueOf, leaseActionNumber, leaseActionWord, paramsProto, seenProto } from './control-event.ts';
 import { type ControlMessage, controlMessageFrom, controlMessageKinds } from './control-message-json.ts';
 import { tailrace } from './generated/tailrace.js';
 import { assertSize, invalidMessage } from './message-fields.ts';
@@ -74,6 +74,7 @@ function controlMessageOf(message: tailrace.v1.ClientMessage): ControlMessage | 
     if (kind === 'command') {
       const params = Object.entries(message.command?.params ?? {});
       plain['params'] = Object.fromEntries(params.map(([name, value]) => [name, eventValueOf(value)]));
+      plain['seen'] = Object.fromEntries((message.command?.seen ?? []).map(({ tag, position }) => [tag, position]));
     }
     if (kind === 'lease') plain['action'] = leaseActionWord(message.lease?.action);
     return controlMessageFrom(kind, plain);
@@ -90,7 +91,13 @@ export function clientMessageBytes(message: ClientMessage): Uint8Array {
 
 function encodableOf(message: ClientMessage): object {
   if ('command' in message)
-    return { command: { ...message.command, params: paramsProto(message.command.params ?? {}) } };
+    return {
+      command: {
+        ...message.command,
+        params: paramsProto(message.command.params ?? {}),
+        seen: seenProto(message.command.seen),
+      },
+    };
   if ('lease' in message) return { lease: { ...message.lease, action: leaseActionNumber(message.lease.action) } };
   return message;
 }

@@ -120,6 +120,11 @@ export function paramsProto(
   return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, eventValueProto(value)!]));
 }
 
+/** Returns the positions of last values that a person has seen, by tag, as Protobuf has them. */
+export function seenProto(seen: Readonly<Record<string, number>> = {}): tailrace.v1.SeenTag.$Properties[] {
+  return Object.entries(seen).map(([tag, position]) => ({ tag, position }));
+}
+
 export function leaseTransitionFromProto(message: tailrace.v1.ILeaseTransition): LeaseTransition {
   return leaseTransitionFrom({ ...present(plain(message)), action: wordOf(leaseActions, message.action) });
 }

@@ -29,10 +29,17 @@ export interface CommandMessage {
   readonly deadline: number;
   /** Fencing token of the lease that the client holds. */
   readonly lease?: number;
-  /** A CEL expression over the last values of the device. */
+  /** A CEL expression over the last values of the device. It must hold now, and right before the command is sent. */
   readonly onlyIf?: string;
+  /**
+   * By tag, the `seq` of the last report with a value of it that the person has seen. It must still be the last one, as
+   * `onlyIf` must hold. At most 32 tags.
+   */
+  readonly seen?: Readonly<Record<string, number>>;
   /** Checked, and not accepted. */
   readonly dryRun?: boolean;
+  /** W3C Trace Context of the requester. */
+  readonly traceparent?: string;
 }
 
 /** Names a command of control, to cancel or to confirm it. */
@@ -98,7 +105,7 @@ export const controlMessageKinds = [
 
 /** Characters of a text for people, and of an expression. */
 const textCharactersMax = 1_000;
-/** Parameters of a command. */
+/** Parameters of a command, and tags in `seen`. */
 const paramsMax = 32;
 
 /** Validates the value of a kind; undefined for a kind that is not for control. Throws `invalid_message`. */
@@ -129,7 +136,19 @@ export function controlMessageFrom(kind: string, value: unknown): ControlMessage
   }
 }
 
-const commandKeys = ['id', 'device', 'name', 'params', 'qos', 'deadline', 'lease', 'onlyIf', 'dryRun'];
+const commandKeys = [
+  'id',
+  'device',
+  'name',
+  'params',
+  'qos',
+  'deadline',
+  'lease',
+  'onlyIf',
+  'seen',
+  'dryRun',
+  'traceparent',
+];
 
 function commandFrom(value: unknown): CommandMessage {
   const where = 'command';
@@ -152,8 +171,21 @@ function commandFrom(value: unknown): CommandMessage {
     ...counts(fields, where, ['lease']),
     deadline: numberOf(fields, 'deadline', where),
     ...(fields['onlyIf'] == null || fields['onlyIf'] === '' ? {} : { onlyIf: shortText(fields, 'onlyIf', where) }),
+    ...seenFrom(fields['seen']),
     ...(booleanOf(fields, 'dryRun', where, false) ? { dryRun: true } : {}),
+    ...(fields['traceparent'] == null || fields['traceparent'] === ''
+      ? {}
+      : { traceparent: shortText(fields, 'traceparent', where) }),
   };
+}
+
+function seenFrom(value: unknown): Pick<CommandMessage, 'seen'> {
+  const seen = fieldsOf(value ?? {}, 'command.seen');
+  const tags = Object.keys(seen);
+  if (tags.length > paramsMax)
+    throw invalidMessage(`command.seen: expected at most ${paramsMax} tags, got ${tags.length}`);
+  if (tags.length === 0) return {};
+  return { seen: Object.fromEntries(tags.map((tag) => [tag, countOf(seen, tag, 'command.seen')])) };
 }
 
 function commandReferenceFrom(value: unknown, where: string): CommandReferenceMessage {

@@ -28,6 +28,8 @@ export interface LocalBrokerSpec {
   portCount: number;
   startDeadlineMs: number;
   stopDeadlineMs: number;
+  /** For an orderly stop. Default: SIGTERM. */
+  stopSignal?: NodeJS.Signals;
   /** Starts the process without waiting until it serves. */
   launch(place: Place): Promise<Supervised>;
   /** What it logs when it listens: a response alone could come from another server on the port. */
@@ -101,7 +103,7 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
     async stop() {
       isStopped = true;
       // Temporary data needs no orderly stop.
-      await stopProcess(options.dataDir === undefined ? 'SIGKILL' : 'SIGTERM');
+      await stopProcess(options.dataDir === undefined ? 'SIGKILL' : (spec.stopSignal ?? 'SIGTERM'));
       await temp.remove();
     },
   };

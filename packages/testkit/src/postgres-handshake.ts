@@ -16,11 +16,11 @@ export function postgresUrl({ host, port, user, password, database }: PostgresAd
   return `postgres://${credentials.join(':')}@${host}:${port}/${encodeURIComponent(database)}`;
 }
 
-/** Runs one statement of an administrator on a connection of its own. */
-export async function runStatement(url: string, sql: string, deadlineMs: number): Promise<void> {
+/** Runs one statement of an administrator on a connection of its own. Resolves with its number of rows. */
+export async function runStatement(url: string, sql: string, deadlineMs: number): Promise<number> {
   const database = createPgDatabase({ url, logger: silentLogger, connectionsMax: 1, acquireTimeoutMs: deadlineMs });
   try {
-    await database.query(sql);
+    return (await database.query(sql)).rowCount;
   } finally {
     await database.close();
   }

@@ -1,4 +1,4 @@
-import { chmod, readdir, realpath } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isTailraceError } from '@tailrace/protocol/error';
 import type { Broker, BrokerOptions } from './broker.ts';
@@ -46,12 +46,15 @@ export async function startLocalPostgres(
     portCount: 1,
     startDeadlineMs: 30_000,
     stopDeadlineMs: 10_000,
+    // The fast shutdown, which waits for no client.
+    stopSignal: 'SIGINT',
     started: /database system is ready to accept connections/,
     answers: (port) => acceptsStatements(addressOn(port), answerDeadlineMs),
     async launch({ ports: [port], dataDir, tempDir, logFile }) {
-      await initialize(join(programs, 'initdb'), asUser, { dataDir, tempDir }, env);
-      const args = ['-D', dataDir, '-h', '127.0.0.1', '-p', String(port), '-c', 'unix_socket_directories='];
-      const [command, ...rest] = [...asUser, join(programs, 'postgres'), ...args, ...settingArguments(options)];
+      await initialize(join(programs, 'initdb'), asUser, dataDir, env);
+      const { path, command: inFolder } = folderFor(asUser, dataDir);
+      const args = ['-D', path, '-h', '127.0.0.1', '-p', String(port), '-c', 'unix_socket_directories='];
+      const [command, ...rest] = [...inFolder, join(programs, 'postgres'), ...args, ...settingArguments(options)];
       return startSupervised({
         command: command!,
         args: rest,
@@ -89,28 +92,36 @@ async function isRestarted(restart: () => Promise<void>): Promise<boolean> {
 }
 
 /**
- * Creates the data folder, unless it has data. `initdb` and `postgres` refuse root, who therefore runs them as another
- * user.
+ * Creates the data, unless the folder has it. `initdb` and `postgres` refuse root, who therefore runs them as another
+ * user. The folder gets its data at the end, so that an interrupted creation leaves it empty.
  */
-async function initialize(
-  initdb: string,
-  asUser: readonly string[],
-  { dataDir, tempDir }: { dataDir: string; tempDir: string },
-  env: Environment,
-): Promise<void> {
+async function initialize(initdb: string, asUser: readonly string[], dataDir: string, env: Environment): Promise<void> {
   if ((await readdir(dataDir)).length > 0) return;
-  if (asUser.length > 0) {
-    // The folders above belong to root, and the other user must pass them.
-    await chmod(tempDir, 0o711);
-    await run('chown', [`${serverUser}:`, dataDir], { deadlineMs: 5_000 });
-  }
-  const args = ['-D', dataDir, '-U', initialUser, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-  const [command, ...rest] = [...asUser, initdb, ...args];
+  const unfinished = `${dataDir}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished);
+  if (asUser.length > 0) await run('chown', [`${serverUser}:`, unfinished], { deadlineMs: 5_000 });
+  const { path, command: inFolder } = folderFor(asUser, unfinished);
+  const args = ['-D', path, '-U', initialUser, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  const [command, ...rest] = [...inFolder, initdb, ...args];
   try {
     await run(command!, rest, { env: { ...env }, deadlineMs: initDeadlineMs });
   } catch (error) {
     throw missing(`initdb fails (${whyItFailed(error)})`, error);
   }
+  await rename(unfinished, dataDir);
+}
+
+/**
+ * Returns the path of a folder and the start of a command in which it is valid. Another user may not pass the folders
+ * above it, such as /root, and gets it as an open file instead.
+ */
+function folderFor(
+  asUser: readonly string[],
+  folder: string,
+): { readonly path: string; readonly command: readonly string[] } {
+  if (asUser.length === 0) return { path: folder, command: [] };
+  return { path: '/proc/self/fd/9', command: ['/bin/sh', '-c', 'exec "$@" 9<"$0"', folder, ...asUser] };
 }
 
 /** Of Debian's package. */

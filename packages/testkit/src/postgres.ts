@@ -16,6 +16,8 @@ export interface PostgresServer extends Broker {
   readonly port: number;
   /** Creates an empty database, and resolves with its URL. `stop` removes those on a server of the environment. */
   createDatabase(): Promise<string>;
+  /** Resolves with the URL of the database of that name (letters, digits, _), created if it is missing. It stays. */
+  databaseNamed(name: string): Promise<string>;
 }
 
 const officialImage = 'postgres:17';
@@ -103,6 +105,10 @@ function serverFrom(broker: Broker & { readonly address: PostgresAddress }): Pos
       created.push(database);
       return postgresUrl({ ...address, database });
     },
+    async databaseNamed(name) {
+      await createIfMissing(url, name);
+      return postgresUrl({ ...address, database: name });
+    },
     async stop() {
       if (broker.source === 'environment')
         for (const database of created.splice(0))
@@ -110,6 +116,15 @@ function serverFrom(broker: Broker & { readonly address: PostgresAddress }): Pos
       await broker.stop();
     },
   };
+}
+
+/** PostgreSQL has no CREATE DATABASE IF NOT EXISTS. */
+async function createIfMissing(url: string, name: string): Promise<void> {
+  if (!/^[A-Za-z0-9_]{1,63}$/.test(name))
+    throw new TailraceError('invalid_config', `database: expected letters, digits and _, got ${shown(name)}`);
+  const found = `SELECT 1 FROM pg_database WHERE datname = '${name}'`;
+  if ((await runStatement(url, found, statementDeadlineMs)) === 0)
+    await runStatement(url, `CREATE DATABASE "${name}"`, statementDeadlineMs);
 }
 
 /** Throws `invalid_config` without the password in its message. */

@@ -37,6 +37,31 @@ test('a server keeps its rows and its port over a kill, and others can use it by
   }
 });
 
+test('data in a folder that only its owner may enter outlives the server', async () => {
+  const temp = await createTempDir('postgres');
+  const dataDir = join(temp.path, 'data');
+  try {
+    for (const run of [1, 2]) {
+      const server = await startPostgres({ env: local, dataDir });
+      try {
+        const url = await server.databaseNamed('kept');
+        assert.equal(await server.databaseNamed('kept'), url);
+        const database = createPgDatabase({ url, logger: silentLogger });
+        await database.query('CREATE TABLE IF NOT EXISTS run (n int)');
+        await database.query('INSERT INTO run VALUES ($1)', [run]);
+        assert.equal((await database.query('SELECT n FROM run')).rowCount, run);
+        // The stop does not wait for an open connection.
+        if (run === 1) await server.stop();
+        await database.close();
+      } finally {
+        await server.stop();
+      }
+    }
+  } finally {
+    await temp.remove();
+  }
+});
+
 test('an address without a server is an error without the password', async () => {
   const address = `postgres://me:secret@127.0.0.1:${await freePort()}/x`;
   await assert.rejects(startPostgres({ env: { TAILRACE_TEST_POSTGRES: address } }), (error: Error) => {

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { migrate } from '@tailrace/database/migrations';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
@@ -20,6 +18,7 @@ import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
+import { CommandConditions } from './commands/command-condition.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -39,12 +38,12 @@ import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { appendAllDeviceRecords } from './registry/device-records.ts';
+import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
+import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
-
-/** The migrations of control, in the order of their numbers. */
-export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -98,13 +97,15 @@ export function createControl(options: ControlOptions): Control {
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control } = createCredentials(options);
+  const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
+  const conditions = new CommandConditions(owners);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    ...{ context, bus, conditions, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked },
+    ...{ context, work, ingest: new IngestClient(bus), marked, conditions },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -119,12 +120,13 @@ export function createControl(options: ControlOptions): Control {
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const automation = new Automation({
-    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
@@ -144,10 +146,11 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
+      const applied = await migrateStore(database);
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
       await publishDevices(options);
       await outbox.start();
+      await owners.start();
       await work.subscribe();
       work.start();
       leases.start();
@@ -189,6 +192,7 @@ export function createControl(options: ControlOptions): Control {
       await notifications.stop();
       await automation.stop();
       await work.stop();
+      await owners.stop();
       await outbox.stop();
     },
   };

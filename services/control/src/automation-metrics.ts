@@ -5,25 +5,28 @@ import { registryLimits } from './registry/device.ts';
 import { sceneLimits } from './scenes/scene.ts';
 import { activeRunsMax } from './scenes/scenes.ts';
 import { scheduleLimits } from './schedules/schedule.ts';
+import { triggerLimits } from './triggers/trigger.ts';
 
 /** Between two counts of the rows, ms. */
 const countMs = 30_000;
 
 const countSql = `SELECT (SELECT count(*) FROM registry_devices) AS devices, (SELECT count(*) FROM registry_groups) AS groups,
   (SELECT count(*) FROM scenes) AS scenes, (SELECT count(*) FROM schedules) AS schedules,
+  (SELECT count(*) FROM triggers) AS triggers,
   (SELECT count(*) FROM scene_runs WHERE NOT is_final) AS runs`;
 
-type Counts = Readonly<Record<'devices' | 'groups' | 'scenes' | 'schedules' | 'runs', number>>;
+type Counts = Readonly<Record<'devices' | 'groups' | 'scenes' | 'schedules' | 'triggers' | 'runs', number>>;
 
 const rows = [
   ['devices', 'registry_devices', 'Devices of the registry', registryLimits.devicesMax],
   ['groups', 'device_groups', 'Groups of devices', registryLimits.groupsMax],
   ['scenes', 'scenes', 'Scenes', sceneLimits.scenesMax],
   ['schedules', 'schedules', 'Schedules', scheduleLimits.schedulesMax],
+  ['triggers', 'triggers', 'Triggers', triggerLimits.triggersMax],
   ['runs', 'active_runs', 'Runs of scenes that are not final', activeRunsMax],
 ] as const;
 
-/** Counts what registry, scenes and schedules have in the store, beside their limits. */
+/** Counts what registry, scenes, schedules and triggers have in the store, beside their limits. */
 export class AutomationMetrics {
   readonly #database: Pick<Database, 'query'>;
   readonly #clock: Clock;

@@ -1,9 +1,8 @@
-import type { Bus } from '@tailrace/bus/bus';
 import { AutomationMetrics } from './automation-metrics.ts';
 import type { ControlContext } from './control-context.ts';
 import type { Api } from './http/api.ts';
 import { DeviceSurvey } from './registry/device-survey.ts';
-import { FanoutOwners } from './registry/fanout-owners.ts';
+import type { FanoutOwners } from './registry/fanout-owners.ts';
 import { Registry } from './registry/registry.ts';
 import { registerRegistryRoutes } from './registry/registry-routes.ts';
 import { FanoutLastValues } from './scenes/fanout-last-values.ts';
@@ -14,6 +13,8 @@ import { Scenes } from './scenes/scenes.ts';
 import { registerScheduleRoutes } from './schedules/schedule-routes.ts';
 import { ScheduleRunner } from './schedules/schedule-runner.ts';
 import { Schedules } from './schedules/schedules.ts';
+import { registerTriggerRoutes } from './triggers/trigger-routes.ts';
+import { Triggers } from './triggers/triggers.ts';
 
 export interface AutomationOptions {
   readonly context: ControlContext;
@@ -21,31 +22,30 @@ export interface AutomationOptions {
   readonly commands: SceneCommands;
   /** Whether a command of a device needs the confirmation of a second person. */
   readonly isMarked: PlanContext['isMarked'];
-  readonly bus: Pick<Bus, 'subscribe' | 'request'>;
-  /** Of the telemetry topic. */
-  readonly partitions: number;
+  /** Started and stopped by the caller. */
+  readonly owners: FanoutOwners;
 }
 
-/** Registry, scenes and schedules of one process of control. */
+/** Registry, scenes, schedules and triggers of one process of control. */
 export class Automation {
   readonly registry: Registry;
   readonly scenes: Scenes;
   readonly schedules: Schedules;
+  readonly triggers: Triggers;
   readonly #sceneRunner: SceneRunner;
   readonly #scheduleRunner: ScheduleRunner;
-  readonly #owners: FanoutOwners;
   readonly #survey: DeviceSurvey;
   readonly #counts: AutomationMetrics;
 
-  constructor({ context, commands, isMarked, bus, partitions }: AutomationOptions) {
+  constructor({ context, commands, isMarked, owners }: AutomationOptions) {
     const { metrics, database, clock, logger, worker } = context;
-    this.#owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions });
-    const lastValues = new FanoutLastValues(this.#owners, runnerTimes.snapshotMs);
+    const lastValues = new FanoutLastValues(owners, runnerTimes.snapshotMs);
     this.registry = new Registry(context);
     this.#counts = new AutomationMetrics(metrics, database, clock);
-    this.#survey = new DeviceSurvey({ database, registry: this.registry, owners: this.#owners, clock, logger, worker });
+    this.#survey = new DeviceSurvey({ database, registry: this.registry, owners, clock, logger, worker });
     this.scenes = new Scenes({ context, isMarked });
     this.schedules = new Schedules({ context, scenes: this.scenes });
+    this.triggers = new Triggers({ context, scenes: this.scenes });
     this.#sceneRunner = new SceneRunner({ context, scenes: this.scenes, commands, lastValues });
     const late = metrics.histogram(
       'tailrace_control_schedule_late_seconds',
@@ -81,10 +81,10 @@ export class Automation {
     registerRegistryRoutes(api, this.registry);
     registerSceneRoutes(api, this.scenes);
     registerScheduleRoutes(api, this.schedules);
+    registerTriggerRoutes(api, this.triggers);
   }
 
   async start(): Promise<void> {
-    await this.#owners.start();
     await this.#sceneRunner.start();
     await this.#scheduleRunner.start();
     this.#survey.start();
@@ -97,6 +97,5 @@ export class Automation {
     await this.#survey.stop();
     await this.#scheduleRunner.stop();
     await this.#sceneRunner.stop();
-    await this.#owners.stop();
   }
 }

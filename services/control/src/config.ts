@@ -10,7 +10,7 @@ import {
 } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
-import { notificationSettings } from './notifications/notification-settings.ts';
+import { notificationRules, notificationSettings } from './notifications/notification-settings.ts';
 
 export const serviceName = 'control';
 
@@ -47,6 +47,13 @@ export const controlSettings = {
     .max(16_777_216)
     .default(1_048_576)
     .describe("A request's body; beyond it 413. A file of devices to import may need more."),
+  origins: z
+    .array(z.string().regex(/^(null|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path'))
+    .max(256)
+    .default([])
+    .describe(
+      'Web pages whose scripts may send requests (CORS), as https://host:port; empty: all, because a request needs a token in any case.',
+    ),
   markedCommands: z
     .string()
     .max(65_536)
@@ -125,6 +132,7 @@ export const configSchema = z
   .superRefine(databaseRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules)
+  .superRefine(notificationRules)
   .refine(...keySourceRule);
 
 export type ControlConfig = Readonly<z.output<typeof configSchema>>;

@@ -97,12 +97,13 @@ function decodedRequest(payload: Uint8Array): tailrace.v1.ControlRequest {
 }
 
 function submissionFrom(message: tailrace.v1.ICommandSubmission, nowMs: number) {
-  const { id, device, via, name, params, qos, deadline, lease, onlyIf, replaces, dryRun } = message;
+  const { id, device, via, name, params, qos, deadline, lease, onlyIf, seen, replaces, dryRun } = message;
   const values = Object.entries(params ?? {}).map(([param, value]) => [param, commandValueFrom(value)]);
   return {
     ...{ key: id ?? '', device: device ?? '', via: via ?? '', name: name ?? '', qos: (qos ?? 0) as 0 | 1 | 2 },
     params: Object.fromEntries(values) as Record<string, CommandValue>,
     ...{ deadline: deadline || nowMs + deadlineMsDefault, lease: lease ?? 0, onlyIf: onlyIf ?? '' },
+    seen: Object.fromEntries((seen ?? []).map(({ tag, position }) => [tag ?? '', position ?? 0])),
     ...{ replaces: replaces ?? false, dryRun: dryRun ?? false },
   };
 }

@@ -1,7 +1,7 @@
 import type { Transaction } from '@tailrace/database/database';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import { type AuditEntry, chainOf, contentOf } from './audit/audit-entry.ts';
+import { type AuditEntry, chainOf, contentOf, nextHashSql } from './audit/audit-entry.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
 export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit';
@@ -37,7 +37,7 @@ const appendSql = `
 WITH head AS (
   UPDATE audit_chains
      SET number = number + 1,
-         hash = sha256(hash || convert_to(E'\\n' || (number + 1) || E'\\n' || $2::text, 'UTF8'))
+         hash = ${nextHashSql}
    WHERE chain = $1::smallint
   RETURNING chain, number, hash
 ), entry AS (

@@ -10,6 +10,9 @@ import { databaseAccessFrom } from '@tailrace/platform/database-settings';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createControl } from './app.ts';
 import { configSchema, serviceName } from './config.ts';
+import { runMigrateCommand } from './migrate-command.ts';
+
+if (process.argv[2] === 'migrate') await runMigrateCommand(process);
 
 await runAsProcess(process, {
   name: serviceName,

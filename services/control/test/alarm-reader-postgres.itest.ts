@@ -18,6 +18,7 @@ import { createPost } from '../src/notifications/outward-request.ts';
 import { routeSchema } from '../src/notifications/route.ts';
 import { targetSchema } from '../src/notifications/target.ts';
 import { newWebhookSecret } from '../src/notifications/webhook.ts';
+import { createTriggers } from './trigger-fixture.ts';
 
 /* What a store with one connection cannot show: two processes that store the same events at once. */
 
@@ -56,7 +57,7 @@ test('two processes that both have all partitions store and notify each transiti
     });
     return new AlarmReader({
       ...{ ...common, eventLog: log, eventsTopic: 'x.events', alarmsTopic: 'x.alarms', partitions: 3 },
-      ...{ retentionMs: 86_400_000 },
+      ...{ retentionMs: 86_400_000, triggers: createTriggers(systemClock, metrics) },
       // Nothing is sent: the rows show what would be.
       notifications: { take: (transaction, notices) => notifications.take(transaction, notices), wake() {} },
     });

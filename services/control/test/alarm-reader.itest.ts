@@ -13,6 +13,7 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { AlarmReader, readerTimes } from '../src/alarms/alarm-reader.ts';
 import { newWebhookSecret } from '../src/notifications/webhook.ts';
 import { createStore, Receiver, startNotifications } from './notification-fixture.ts';
+import { createTriggers } from './trigger-fixture.ts';
 
 /** The reader of alarms on a real store, with the log in memory, and real notifications. */
 let database: Database;
@@ -103,6 +104,7 @@ async function startReaders(t: TestContext, { retentionBytes = 33_554_432 } = {}
       const reader = new AlarmReader({
         ...{ database: withFailures(failures), eventLog, eventsTopic: 'x.events', alarmsTopic: 'x.alarms', partitions },
         ...{ notifications, retentionMs: 86_400_000, worker, clock, logger: silentLogger, metrics },
+        triggers: createTriggers(clock, metrics),
       });
       reader.start();
       readers.push(reader);

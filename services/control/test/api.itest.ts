@@ -51,6 +51,27 @@ test('a request without a valid token is refused with 401 and the reason', async
   }
 });
 
+test('a page of another origin may send requests, after a preflight without a token, and read the refusals', async () => {
+  const origin = 'http://dashboard.example';
+  const preflight = await fetch(`${control.url}/v1/scenes/away/run`, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+  });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
+  assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /POST/);
+  assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /Authorization, Content-Type/);
+  const refused = await fetch(`${control.url}/v1/scenes`, { headers: { origin } });
+  assert.deepEqual([refused.status, refused.headers.get('access-control-allow-origin')], [401, '*']);
+  const listed = await fixture.start('c2', { settings: { origins: ['https://a.example'] } });
+  const allowed = async (from: string) =>
+    (await fetch(`${listed.url}/v1/scenes`, { headers: { origin: from } })).headers.get('access-control-allow-origin');
+  assert.deepEqual(
+    [await allowed('https://a.example'), await allowed('https://b.example')],
+    ['https://a.example', null],
+  );
+});
+
 test('an invalid body is refused with the field, what was expected, and what came', async () => {
   const { status, body } = await control.request(
     anna,

@@ -8,11 +8,13 @@ import {
   type RunningControl,
   tokenOf,
 } from './control-fixture.ts';
+import { FanoutNode } from './fanout-node.ts';
 import { IngestNode } from './ingest-node.ts';
 
 let fixture: ControlFixture;
 let control: RunningControl;
 let node: IngestNode;
+let fanout: FanoutNode;
 let anna: string;
 let bob: string;
 
@@ -20,6 +22,7 @@ before(async () => {
   fixture = await createControlFixture();
   node = new IngestNode('ingest-0', await fixture.bus('ingest-0'));
   await node.start();
+  fanout = new FanoutNode('fanout-0', await fixture.bus('fanout-0'), 3);
   const markedCommands = JSON.stringify([{ pattern: 'plant1.>', names: ['stop'] }]);
   control = await fixture.start('c1', {
     settings: { markedCommands, deviceOpenCommandsMax: 5, unconfirmedMs: 10_000 },
@@ -28,7 +31,10 @@ before(async () => {
   bob = await tokenOf('bob', { roles: ['supervisor'] });
 });
 
-after(() => fixture.stop());
+after(() => {
+  fanout.stop();
+  return fixture.stop();
+});
 
 async function submit(fields: Readonly<Record<string, unknown>> = {}, token = anna) {
   const { status, body } = await control.request(token, 'POST', '/v1/commands', commandBody(fields));
@@ -239,16 +245,86 @@ test('a dry run checks a command, and accepts none', async () => {
   assert.equal((await submit({ device, dryRun: true }, await tokenOf('carl', { command: [] }))).status, 403);
 });
 
-test('a deadline that has passed, one too far ahead, and a condition are refused with what was expected', async () => {
+test('a deadline that has passed, one too far ahead, and an expression that is none are refused with what was expected', async () => {
   for (const [fields, message] of [
     [{ deadline: Date.now() - 1 }, /deadline: expected a time after/],
     [{ deadline: Date.now() + 90_000_000 }, /deadline: expected a time after/],
-    [{ onlyIf: 'temp > 5' }, /onlyIf: expected none/],
+    [
+      { onlyIf: 'temp > running >' },
+      /^onlyIf, line 1, column 17: expected a value or a tag, got the end\ntemp.*\n {16}\^$/s,
+    ],
+    [{ onlyIf: 'temp + 1' }, /^onlyIf, line 1, column 1: expected a condition/],
+    [{ onlyIf: `${'(1 + '.repeat(60)}1${')'.repeat(60)} > 0` }, /costs too much/],
   ] as const) {
     const { status, body } = await submit(fields);
     assert.equal(status, 400);
     assert.match(body.error.message, message);
   }
+});
+
+test('without a fanout node, a command with a condition is refused as unavailable, and not sent', async () => {
+  const device = 'plant1.press14';
+  node.connect(device);
+  const { status, body } = await submit({ device, onlyIf: 'temp < 80' });
+  assert.deepEqual([status, body.error.code, body.error.retryable], [503, 'unavailable', true]);
+  assert.match(body.error.message, /onlyIf: expected the last values of plant1.press14/);
+  assert.equal(sentOf(device).length, 0);
+});
+
+test('a command is refused unless its condition holds by the last values, with these and their positions', async () => {
+  const device = 'plant1.press15';
+  node.connect(device);
+  fanout.set(device, { temp: 85, mode: 'auto' }, { seq: 7 });
+  await fanout.start();
+  const refused = async (fields: object, message: RegExp) => {
+    const { status, body } = await submit({ device, ...fields });
+    assert.deepEqual([status, body.error.code, body.error.retryable], [409, 'conflict', false]);
+    assert.match(body.error.message, message);
+  };
+  // Its announcement is on its way.
+  await eventually(async () => assert.equal((await submit({ device, onlyIf: 'temp > 80', dryRun: true })).status, 202));
+  await refused({ onlyIf: 'temp < 80' }, /expected "temp < 80" of .* to hold, got false, temp = 85 at position 7$/);
+  await refused({ onlyIf: 'temp < 80', dryRun: true }, /got false/);
+  await refused({ onlyIf: 'pressure < 2' }, /got unknown, no value of pressure$/);
+  await refused({ seen: { mode: 6 } }, /^seen.mode: expected 6 as the position of its last value, got 7, with "auto"$/);
+  await refused({ onlyIf: 'temp > 80', seen: { pressure: 7 } }, /^seen.pressure: .*, got no value$/);
+  assert.equal(sentOf(device).length, 0);
+  const fields = { device, id: 'conditional', onlyIf: 'temp > 80', seen: { temp: 7, mode: 7 } };
+  const { status, body } = await submit(fields);
+  assert.equal(status, 202);
+  await reaches(body.id, 'done final');
+  // Its repetition is the same command, although the condition does not hold any more.
+  fanout.set(device, { temp: 20 }, { seq: 8 });
+  assert.equal((await submit(fields)).body.id, body.id);
+  assert.equal((await submit({ ...fields, onlyIf: 'temp > 81' })).status, 409);
+  assert.equal(sentOf(device).length, 1);
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const audit = await control.request(auditor, 'GET', `/v1/audit?target=${device}`);
+  const accepted = audit.body.entries.find(({ action }: { action: string }) => action === 'command.accepted');
+  assert.deepEqual(accepted.details.read, {
+    temp: { value: 85, position: 7 },
+    mode: { value: 'auto', position: 7 },
+  });
+});
+
+test('a command that waits fails if its condition does not hold any more when its device connects', async () => {
+  const device = 'plant1.press16';
+  fanout.set(device, { temp: 70 }, { seq: 7 });
+  const late = (await submit({ device, onlyIf: 'temp < 80' })).body.id;
+  const seen = (await submit({ device, seen: { temp: 7 }, params: { speed: 13 } })).body.id;
+  const good = (await submit({ device, onlyIf: 'temp > 60', params: { speed: 14 } })).body.id;
+  await reaches(late, 'queued device');
+  fanout.set(device, { temp: 90 }, { seq: 9 });
+  node.connect(device);
+  await reaches(late, 'failed final');
+  await reaches(seen, 'failed final');
+  await reaches(good, 'done final');
+  const { body } = await control.request(anna, 'GET', `/v1/commands/${late}`);
+  assert.deepEqual([body.code, body.message.includes('temp = 90 at position 9')], ['conflict', true]);
+  assert.deepEqual(
+    sentOf(device).map(({ params }) => params['speed']),
+    [14],
+  );
 });
 
 test('a device takes a bounded number of commands that wait', async () => {

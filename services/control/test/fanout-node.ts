@@ -8,6 +8,8 @@ interface KnownDevice {
   readonly readings: Readonly<Record<string, number | boolean | string>>;
   readonly isOnline: boolean;
   readonly receivedMs: number;
+  /** Position of its only report. */
+  readonly seq: number;
 }
 
 /**
@@ -42,8 +44,12 @@ export class FanoutNode {
     this.#bus.publish('tailrace.v1.node', Announcement.encode({ node: this.#name, partitions }).finish());
   }
 
-  set(path: string, readings: KnownDevice['readings'], { isOnline = true, receivedMs = Date.now() } = {}): void {
-    this.#devices.set(path, { readings, isOnline, receivedMs });
+  set(
+    path: string,
+    readings: KnownDevice['readings'],
+    { isOnline = true, receivedMs = Date.now(), seq = 1 } = {},
+  ): void {
+    this.#devices.set(path, { readings, isOnline, receivedMs, seq });
   }
 
   #reply(request: tailrace.v1.OwnerRequest): Uint8Array[] {
@@ -64,7 +70,7 @@ export class FanoutNode {
       const report = encodeReport({ device: channel, time: known.receivedMs, readings });
       const state = PresenceState.PRESENCE_STATE_OFFLINE;
       const presences = known.isOnline ? [] : [{ device: channel, state }];
-      parts.push(OwnerReply.encode({ channel, updates: [{ seq: 1, report }], presences }).finish());
+      parts.push(OwnerReply.encode({ channel, updates: [{ seq: known.seq, report }], presences }).finish());
     }
     return parts;
   }

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { migrate } from '@tailrace/database/migrations';
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import { eventually } from '@tailrace/testkit/eventually';
-import { migrationsFolder } from '../src/app.ts';
 import { chainOf, controlItself, entryOf } from '../src/audit/audit-entry.ts';
 import { listEntries, verifyChains } from '../src/audit/audit-store.ts';
 import { type ActContext, act } from '../src/control-context.ts';
 import { Journal } from '../src/journal.ts';
 import { OutboxRelay } from '../src/outbox/outbox-relay.ts';
+import { migrateStore } from '../src/store-schema.ts';
 import { auditTopicSpec } from '../src/topics.ts';
 import { type ControlFixture, createControlFixture } from './control-fixture.ts';
 
@@ -20,7 +19,7 @@ let context: ActContext;
 
 before(async () => {
   fixture = await createControlFixture();
-  await migrate(fixture.database, { directory: migrationsFolder, table: 'control_schema_version' });
+  await migrateStore(fixture.database);
   const spec = { partitions: 3, retentionMs: 3_600_000, retentionBytes: 1_000_000_000 };
   await fixture.eventLog.ensureTopic({ name: 'tailrace.events', ...spec });
   await fixture.eventLog.ensureTopic(auditTopicSpec('tailrace'));

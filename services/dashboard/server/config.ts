@@ -27,6 +27,12 @@ export const configSchema = z.strictObject({
     .describe(
       'Where devices find ingest, such as https://ingest.example.org, for the command that the page shows while nothing reports; empty: port 8082 of the host in the address bar.',
     ),
+  controlUrl: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe(
+      'Where browsers find the API of control, such as https://control.example.org, from which the page has scenes; alarms and commands come over the streams. Empty: the page has no scenes.',
+    ),
   demoToken: z
     .string()
     .max(8192)

@@ -14,6 +14,7 @@ const config = {
   port: 0,
   streamUrl: 'wss://streams.example.org/v1/stream',
   publicIngestUrl: 'https://ingest.example.org',
+  controlUrl: 'https://control.example.org',
   demoToken: 'demo',
 };
 const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
@@ -48,18 +49,21 @@ test('a file with a hash in its name is cached for good', async () => {
 
 test('the configuration has the URLs of streams, and no cache keeps its token', async () => {
   const answer = await pages.inject('/config.json');
-  assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl, token: 'demo' });
+  assert.deepEqual(answer.json(), {
+    ...{ streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl },
+    ...{ controlUrl: config.controlUrl, token: 'demo' },
+  });
   assert.equal(answer.headers['cache-control'], 'no-store');
 });
 
-test('every answer carries a policy that allows the streams and nothing else', async () => {
+test('every answer carries a policy that allows the streams, control, and nothing else', async () => {
   for (const path of ['/', '/config.json', '/assets/index-abc123.js', '/nothing']) {
     const { headers } = await pages.inject(path);
     const policy = String(headers['content-security-policy']);
     assert.match(policy, /default-src 'none'/, path);
     assert.match(
       policy,
-      /connect-src 'self' wss:\/\/streams\.example\.org https:\/\/streams\.example\.org(?:;|$)/,
+      /connect-src 'self' wss:\/\/streams\.example\.org https:\/\/streams\.example\.org https:\/\/control\.example\.org(?:;|$)/,
       path,
     );
     assert.doesNotMatch(policy, /unsafe/, path);
@@ -100,10 +104,12 @@ test('a page that was not built stops the start, and the error has the command t
 });
 
 test('without a URL of the streams the page gets their port, and may connect to it', async (t) => {
-  const ports = { ...config, streamUrl: '', publicIngestUrl: '', streamPort: 9081, ingestPort: 9082 };
+  const ports = { ...config, streamUrl: '', publicIngestUrl: '', controlUrl: '', streamPort: 9081, ingestPort: 9082 };
   const other = createPages({ config: ports, logger: silentLogger, metrics: metrics(), folder });
   t.after(() => other.close());
   const answer = await other.inject({ url: '/config.json', headers: { host: 'plant.example:9080' } });
-  assert.deepEqual(answer.json(), { streamUrl: '', streamPort: 9081, ingestUrl: '', ingestPort: 9082, token: 'demo' });
+  assert.deepEqual(answer.json(), {
+    ...{ streamUrl: '', streamPort: 9081, ingestUrl: '', ingestPort: 9082, controlUrl: '', token: 'demo' },
+  });
   assert.match(String(answer.headers['content-security-policy']), /ws:\/\/plant\.example:9081/);
 });

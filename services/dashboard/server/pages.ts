@@ -6,17 +6,21 @@ import { headBytesMax, isEndOfClient, rawAnswer, refusalOf } from '@tailrace/pla
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { connectOrigins, securityHeaders } from './security-headers.ts';
+import { connectOrigins, controlOrigins, securityHeaders } from './security-headers.ts';
 
 /** Settings of the page, as of `configSchema`. */
 export interface PagesConfig {
   /** Of each node, separated by commas; empty: `streamPort` of the host in the address bar. */
   readonly streamUrl: string;
   readonly publicIngestUrl: string;
+  /** Of the API of control; empty: `controlPort` of the host in the address bar, none without it. */
+  readonly controlUrl: string;
   readonly demoToken: string;
   /** Ports where the page finds streams and ingest if their URLs are empty. Default: 8081 and 8082. */
   readonly streamPort?: number;
   readonly ingestPort?: number;
+  /** Port where the page finds control if its URL is empty. Default: none. */
+  readonly controlPort?: number;
 }
 
 export interface PagesOptions {
@@ -63,12 +67,15 @@ export function createPages({ config, logger, metrics, folder }: PagesOptions): 
   registerConnectionMetrics(metrics, () => connections);
 
   server.addHook('onRequest', async (request, reply) => {
-    reply.headers(securityHeaders(connectOrigins(config.streamUrl, request.headers.host, config.streamPort)));
+    const { host } = request.headers;
+    const streams = connectOrigins(config.streamUrl, host, config.streamPort);
+    reply.headers(securityHeaders([...streams, ...controlOrigins(config.controlUrl, host, config.controlPort)]));
   });
   server.get('/config.json', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
     const { streamUrl, streamPort, publicIngestUrl: ingestUrl, ingestPort, demoToken: token } = config;
-    return { streamUrl, streamPort, ingestUrl, ingestPort, token };
+    const { controlUrl, controlPort } = config;
+    return { streamUrl, streamPort, ingestUrl, ingestPort, controlUrl, controlPort, token };
   });
   // For load balancers. While the server drains, Fastify answers 503 to every request.
   const answerHealthCheck = async (_request: unknown, reply: FastifyReply) => {

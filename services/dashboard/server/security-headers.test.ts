@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connectOrigins, securityHeaders } from './security-headers.ts';
+import { connectOrigins, controlOrigins, securityHeaders } from './security-headers.ts';
 
 test('without a stream address the page may connect to port 8081 of the host it came from', () => {
   const all = (host: string) => ['ws', 'wss', 'http', 'https'].map((scheme) => `${scheme}://${host}`);
@@ -17,6 +17,16 @@ test('the page may connect to each of several stream addresses', () => {
     'wss://b',
     'https://b',
   ]);
+});
+
+test('the page may connect to control where its URL or its port is known, and nowhere else', () => {
+  assert.deepEqual(controlOrigins('https://control.example/api', 'plant.local'), ['https://control.example']);
+  assert.deepEqual(controlOrigins('', 'plant.local:8080', 8083), [
+    'http://plant.local:8083',
+    'https://plant.local:8083',
+  ]);
+  assert.deepEqual(controlOrigins('', 'plant.local:8080'), []);
+  assert.deepEqual(controlOrigins('', 'a; script-src *', 8083), []);
 });
 
 test('an invalid Host header cannot widen the policy', () => {

@@ -14,14 +14,27 @@ export function connectOrigins(streamUrl: string, hostHeader: string | undefined
     const origins = urls.map((url) => new URL(url).origin);
     return [...new Set(origins.flatMap((origin) => [origin, origin.replace(/^ws/, 'http')]))];
   }
+  return originsAt(['ws', 'wss', 'http', 'https'], hostHeader, streamPort);
+}
+
+/**
+ * Returns the origins of control: that of `controlUrl`, or if it is empty `controlPort` of the host that the request
+ * was sent to. None without a port.
+ */
+export function controlOrigins(controlUrl: string, hostHeader: string | undefined, controlPort?: number): string[] {
+  if (controlUrl !== '') return [new URL(controlUrl).origin];
+  return controlPort === undefined ? [] : originsAt(['http', 'https'], hostHeader, controlPort);
+}
+
+function originsAt(schemes: readonly string[], hostHeader: string | undefined, port: number): string[] {
   if (hostHeader === undefined || !hostPattern.test(hostHeader)) return [];
   const host = hostHeader.replace(/:\d+$/, '');
-  return ['ws', 'wss', 'http', 'https'].map((scheme) => `${scheme}://${host}:${streamPort}`);
+  return schemes.map((scheme) => `${scheme}://${host}:${port}`);
 }
 
 /**
  * Headers of every response. The policy allows exactly what the page does: its own scripts and style sheets, and
- * connections to the streams. Styles that scripts set through the object model are not subject to it (CSP 3, 6.1.12),
+ * connections to the streams and to control. Styles that scripts set through the object model are not subject to it (CSP 3, 6.1.12),
  * so that no `unsafe-inline` is needed.
  */
 export function securityHeaders(origins: readonly string[]): Readonly<Record<string, string>> {

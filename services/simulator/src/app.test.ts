@@ -11,6 +11,7 @@ const config = {
   ingestUrl: 'http://ingest:8082',
   token: 'secret',
   plant: true,
+  house: false,
   plantSeed: 1,
   mood: 'calm' as const,
   deviceWebSocket: false,
@@ -58,6 +59,16 @@ test('the plant reports over HTTP at the configured rate, and not after a drain'
   const count = reports.length;
   await clock.advance(5000);
   assert.equal(reports.length, count);
+  await simulator.stop();
+  assert.equal(clock.pending(), 0);
+});
+
+test('the house reports, too, and without the plant', async () => {
+  const { clock, reports, simulator } = setUp(accept, { plant: false, house: true });
+  await simulator.start();
+  await clock.advance(10_100);
+  assert.equal(reports.filter(({ device }) => device === 'home.lamps.kitchen').length, 10);
+  assert.deepEqual([...new Set(reports.map(({ device }) => device.split('.')[0]))], ['home']);
   await simulator.stop();
   assert.equal(clock.pending(), 0);
 });

@@ -6,6 +6,7 @@ import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Report } from '@tailrace/protocol/report';
 import { createHost, type Host } from './host/host.ts';
+import { createHouse, type House } from './house/house.ts';
 import { HttpLink, warningEveryMs } from './links/http-link.ts';
 import { ModbusLink } from './links/modbus-link.ts';
 import { MqttLink } from './links/mqtt-link.ts';
@@ -22,6 +23,7 @@ export interface SimulatorOptions {
     readonly ingestUrl: string;
     readonly token: string;
     readonly plant: boolean;
+    readonly house: boolean;
     readonly plantSeed: number;
     readonly mood: Mood;
     readonly rateHz: number;
@@ -59,7 +61,7 @@ const cellNode = 'plant1.cell1';
 /** A shorter interval would mostly measure the sampling itself. */
 const hostPeriodMs = 1000;
 
-/** Sends the readings of this host and of a simulated plant to ingest, over the public protocols of devices. */
+/** Sends readings of this host, a simulated plant and a house to ingest, over the public protocols of devices. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   return new PublishingSimulator(options);
 }
@@ -69,6 +71,7 @@ class PublishingSimulator implements Simulator {
   readonly #clock: Clock;
   readonly #onHostError: LimitedWarning;
   readonly #plant: Plant | undefined;
+  readonly #house: House | undefined;
   readonly #host: Host | undefined;
   readonly #http: HttpLink;
   /** Links other than HTTP. */
@@ -99,6 +102,8 @@ class PublishingSimulator implements Simulator {
     this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
     this.#plant = config.plant ? createPlant(config.plantSeed, config.mood) : undefined;
     if (this.#plant !== undefined) this.#createLinks(this.#plant);
+    this.#house = config.house ? createHouse(config.plantSeed) : undefined;
+    if (this.#house !== undefined && config.deviceWebSocket) this.#addWebSockets(this.#house, this.#house.devices);
   }
 
   async start(): Promise<void> {
@@ -117,7 +122,8 @@ class PublishingSimulator implements Simulator {
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
-    logger.info({ ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings }, 'publishing readings');
+    const { ingestUrl, plant, house, hostReadings: host } = config;
+    logger.info({ ingestUrl, plant, house, host }, 'publishing readings');
   }
 
   async drain(): Promise<void> {
@@ -135,14 +141,14 @@ class PublishingSimulator implements Simulator {
   }
 
   #createLinks(plant: Plant): void {
-    const { config, logger, random, WebSocket } = this.#options;
-    const { ingestUrl: url, token, mqttUrl, sparkplugUrl, modbusHost, modbusPort, opcuaPort } = config;
+    const { config, logger, random } = this.#options;
+    const { token, mqttUrl, sparkplugUrl, modbusHost, modbusPort, opcuaPort } = config;
     const command = plant.command.bind(plant);
     if (config.deviceWebSocket) {
       const devices = plant.devices.filter(
         (device) => device.startsWith('plant1.line2.') || device === simulatorDevice,
       );
-      this.#add(new WebSocketLink({ url, token, devices, logger, clock: this.#clock, random, WebSocket, command }));
+      this.#addWebSockets(plant, devices);
     }
     if (mqttUrl !== '') {
       const devices = plant.devices.filter((device) => device.startsWith('plant1.line3.'));
@@ -162,21 +168,30 @@ class PublishingSimulator implements Simulator {
     }
   }
 
+  #addWebSockets(owner: Pick<Plant, 'command'>, devices: readonly string[]): void {
+    const { config, logger, random, WebSocket } = this.#options;
+    const { ingestUrl: url, token } = config;
+    const command = owner.command.bind(owner);
+    this.#add(new WebSocketLink({ url, token, devices, logger, clock: this.#clock, random, WebSocket, command }));
+  }
+
   #add(link: PlantLink & { readonly devices: readonly string[] }): void {
     this.#links.push(link);
     for (const device of link.devices) this.#linkOf.set(device, link);
   }
 
   #startTimers(): void {
-    const { plant, host } = { plant: this.#plant, host: this.#host };
+    const { plant, house, host } = { plant: this.#plant, house: this.#house, host: this.#host };
     if (host !== undefined) this.#timers.push(this.#clock.every(hostPeriodMs, () => void this.#sampleHost(host)));
-    if (plant === undefined) return;
+    if (plant === undefined && house === undefined) return;
     let beforeMs = this.#clock.monotonic();
     this.#timers.push(
       this.#clock.every(1000 / this.#options.config.rateHz, () => {
         const nowMs = this.#clock.monotonic();
-        this.#publishPlant(plant, plant.tick(this.#clock.now(), (nowMs - beforeMs) / 1000));
+        const dtS = (nowMs - beforeMs) / 1000;
         beforeMs = nowMs;
+        if (plant !== undefined) this.#publish(plant.tick(this.#clock.now(), dtS), plant.isLinked.bind(plant));
+        if (house !== undefined) this.#publish(house.tick(this.#clock.now(), dtS), () => true);
       }),
     );
   }
@@ -186,9 +201,8 @@ class PublishingSimulator implements Simulator {
     this.#timers = [];
   }
 
-  #publishPlant(plant: Plant, reports: readonly Report[]): void {
+  #publish(reports: readonly Report[], isLinked: (device: string) => boolean): void {
     const byLink = Map.groupBy(reports, ({ device }) => this.#linkOf.get(device) ?? this.#http);
-    const isLinked = (device: string) => plant.isLinked(device);
     for (const [link, part] of byLink) link.publish(part, isLinked);
   }
 

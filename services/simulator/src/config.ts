@@ -16,12 +16,18 @@ export const configSchema = z.strictObject({
     .max(8192)
     .default('')
     .meta({ secret: true })
-    .describe('Token with the right to publish plant1.> and host.>; empty: none is sent.'),
+    .describe('Token with the right to publish plant1.>, home.> and host.>; empty: none is sent.'),
   plant: z
     .boolean()
     .default(true)
     .describe(
       'Whether to simulate the plant: three lines of ten machines, plant1.line1.press1 and so on, a robot cell, and utilities.',
+    ),
+  house: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether to simulate a smart home: home.lamps.kitchen and three further lamps, home.heating.living and two further rooms, home.entrance, home.presence.',
     ),
   plantSeed: z
     .int()
@@ -29,7 +35,7 @@ export const configSchema = z.strictObject({
     .max(0xffff_ffff)
     .default(1)
     .meta({ unit: 'seed' })
-    .describe('The same seed produces the same plant.'),
+    .describe('The same seed produces the same plant and the same house.'),
   mood: z
     .enum(moods)
     .default('calm')
@@ -46,7 +52,7 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      'Whether each machine of line 2, and the simulator itself, keeps a WebSocket to /v1/device of ingestUrl, on which it also takes commands; else they report over HTTP.',
+      'Whether each machine of line 2, each device of the house, and the simulator itself, keeps a WebSocket to /v1/device of ingestUrl, on which it also takes commands; else they report over HTTP.',
     ),
   mqttUrl: z
     .union([z.literal(''), z.url({ protocol: /^mqtt$/ })])

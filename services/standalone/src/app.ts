@@ -177,6 +177,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
+      controlUrl: '',
       streamPort: ports.streams,
       ingestPort: ports.ingest,
       demoToken: config.signInToken ? await issue('dashboard', [], ['>']) : '',
@@ -188,8 +189,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     random,
     config: {
       ingestUrl: urls.ingest,
-      token: await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>']),
+      token: await issue('simulator', ['plant1.>', 'home.>', 'host.>'], [], ['plant1.>', 'home.>']),
       plant: config.plant,
+      house: config.house,
       plantSeed: 1,
       mood: config.mood,
       deviceWebSocket: true,

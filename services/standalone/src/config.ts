@@ -67,6 +67,7 @@ export const configSchema = z.strictObject({
     .default(true)
     .describe('Whether the dashboard signs in every browser that opens it, with a token for all devices.'),
   plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
+  house: z.boolean().default(true).describe('Whether to simulate the smart home.'),
   mood: z.enum(moods).default('calm').describe('How the simulated plant behaves, as the setting of the simulator.'),
   gateway: z
     .boolean()

@@ -1679,6 +1679,9 @@ export namespace tailrace {
             /** CommandSubmission via. */
             via: string;
 
+            /** CommandSubmission seen. */
+            seen: tailrace.v1.SeenTag.$Properties[];
+
             /**
              * Encodes the specified CommandSubmission message. Does not implicitly {@link tailrace.v1.CommandSubmission.verify|verify} messages.
              * @param message CommandSubmission message or plain object to encode
@@ -1736,6 +1739,9 @@ export namespace tailrace {
                 /** CommandSubmission via */
                 via?: (string|null);
 
+                /** CommandSubmission seen */
+                seen?: (tailrace.v1.SeenTag.$Properties[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1753,8 +1759,72 @@ export namespace tailrace {
               dryRun?: boolean|null;
               replaces?: boolean|null;
               via?: string|null;
+              seen?: tailrace.v1.SeenTag.$Shape[]|null;
               $unknowns?: Uint8Array[];
             };
+        }
+
+        /**
+         * Properties of a SeenTag.
+         * @deprecated Use tailrace.v1.SeenTag.$Properties instead.
+         */
+        interface ISeenTag extends tailrace.v1.SeenTag.$Properties {
+        }
+
+        /** Represents a SeenTag. */
+        class SeenTag {
+
+            /**
+             * Constructs a new SeenTag.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SeenTag.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SeenTag tag. */
+            tag: string;
+
+            /** SeenTag position. */
+            position: number;
+
+            /**
+             * Encodes the specified SeenTag message. Does not implicitly {@link tailrace.v1.SeenTag.verify|verify} messages.
+             * @param message SeenTag message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SeenTag.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SeenTag message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SeenTag & tailrace.v1.SeenTag.$Shape} SeenTag
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SeenTag & tailrace.v1.SeenTag.$Shape;
+        }
+
+        namespace SeenTag {
+
+            /** Properties of a SeenTag. */
+            interface $Properties {
+
+                /** SeenTag tag */
+                tag?: (string|null);
+
+                /** SeenTag position */
+                position?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SeenTag. */
+            type $Shape = tailrace.v1.SeenTag.$Properties;
         }
 
         /** CommandDecisionKind enum. */
@@ -2889,6 +2959,12 @@ export namespace tailrace {
             /** CommandCall dryRun. */
             dryRun: boolean;
 
+            /** CommandCall seen. */
+            seen: tailrace.v1.SeenTag.$Properties[];
+
+            /** CommandCall traceparent. */
+            traceparent: string;
+
             /**
              * Encodes the specified CommandCall message. Does not implicitly {@link tailrace.v1.CommandCall.verify|verify} messages.
              * @param message CommandCall message or plain object to encode
@@ -2940,6 +3016,12 @@ export namespace tailrace {
                 /** CommandCall dryRun */
                 dryRun?: (boolean|null);
 
+                /** CommandCall seen */
+                seen?: (tailrace.v1.SeenTag.$Properties[]|null);
+
+                /** CommandCall traceparent */
+                traceparent?: (string|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2955,6 +3037,8 @@ export namespace tailrace {
               lease?: number|null;
               onlyIf?: string|null;
               dryRun?: boolean|null;
+              seen?: tailrace.v1.SeenTag.$Shape[]|null;
+              traceparent?: string|null;
               $unknowns?: Uint8Array[];
             };
         }

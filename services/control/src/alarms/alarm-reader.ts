@@ -8,6 +8,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Notifications } from '../notifications/notifications.ts';
+import type { TriggerOutcome, TriggerRuns } from '../triggers/trigger-runs.ts';
 import {
   type AlarmEvent,
   acceptEvents,
@@ -55,6 +56,7 @@ export interface AlarmReaderOptions {
   readonly alarmsTopic: string;
   readonly partitions: number;
   readonly notifications: Pick<Notifications, 'take' | 'wake'>;
+  readonly triggers: Pick<TriggerRuns, 'take' | 'committed'>;
   /** How long transitions and refusals are kept, ms. */
   readonly retentionMs: number;
   /** Name of this process, unique in the installation. */
@@ -85,7 +87,7 @@ class ClaimLost extends TailraceError {
 
 /**
  * Stores the transitions of alarms and the refused actions of people, from the topic of events, and passes them to the
- * notifications: each exactly once.
+ * notifications and the triggers: each exactly once.
  *
  * - **One process** reads a partition: it has its row of `alarm_positions` for 10 s, and another one takes it after
  *   that. A process that was stopped for some time, and goes on, stores nothing: the transaction moves the position on
@@ -95,7 +97,8 @@ class ClaimLost extends TailraceError {
  * - **Which events count** is decided by `AlarmOrder`, from the stored numbers and the last owner.
  * - **A gap.** If the log has removed events that were not read, as after a day without PostgreSQL, or if the topic was
  *   re-created, current alarms come from the checkpoints of alarms: those are read before the end of the events is, and
- *   are applied after all events before it, so that they only add what the topic no longer has.
+ *   are applied after all events before it, so that they only add what the topic no longer has. They
+ *   trigger nothing.
  */
 export class AlarmReader {
   readonly #options: AlarmReaderOptions;
@@ -259,20 +262,23 @@ export class AlarmReader {
   async #storeEvents(claim: Claim, records: readonly LogRecord[]): Promise<void> {
     const next = recordEnd(records.at(-1)!);
     const events: AlarmEvent[] = [];
-    for (const { seq, value } of records) {
+    const appended = new Map<string, number>();
+    for (const { seq, timeMs, value } of records) {
       const event = alarmEventFrom(seq, value);
       if (event === 'invalid') this.#counts.invalid.add();
       else if (event !== undefined) events.push(event);
+      if (typeof event === 'object' && event.kind === 'transition') appended.set(event.transition.id, timeMs);
     }
     claim.next = next;
     // Most records are of sessions. The position is stored with the next event of alarms.
     if (events.length === 0) return;
-    const { notifications, clock } = this.#options;
+    const { notifications, triggers, clock } = this.#options;
     const order = new AlarmOrder(claim.stored.owner);
     const { epoch } = claim.stored;
     const transitions = events.flatMap((event) => (event.kind === 'transition' ? [event.transition] : []));
     let accepted = acceptEvents([], order);
     let to = claim.stored;
+    let triggered: TriggerOutcome | undefined;
     await this.#store(
       claim,
       () => to,
@@ -283,12 +289,18 @@ export class AlarmReader {
         to = { ...claim.stored, next, owner: order.owner };
         await this.#apply(transaction, to, accepted.transitions);
         await storeRefused(transaction, accepted.refused, clock.now());
+        const raised = accepted.transitions.filter(({ cause }) => cause === 'raised');
+        triggered = await triggers.take(
+          transaction,
+          raised.map((notice) => ({ notice, appendedMs: appended.get(notice.id)! })),
+        );
       },
     );
     this.#counts.duplicates.add(accepted.duplicates);
     this.#counts.transitions.add(accepted.transitions.length);
     this.#counts.refused.add(accepted.refused.length);
     if (accepted.transitions.length > 0) notifications.wake();
+    if (triggered !== undefined) triggers.committed(triggered);
   }
 
   async #apply(

@@ -31,6 +31,12 @@ export function firstHash(chain: number): Buffer {
   return createHash('sha256').update(`tailrace audit chain ${chain}`).digest();
 }
 
+/**
+ * The hash of the entry after `hash` and `number`, for PostgreSQL: the same as `hashOf`. Its content is parameter 2.
+ * An entry is hashed by the database, under the lock of its chain, and verified by this program.
+ */
+export const nextHashSql = `sha256(hash || convert_to(E'\\n' || (number + 1) || E'\\n' || $2::text, 'UTF8'))`;
+
 /** Returns the hash of an entry: SHA-256 of the hash before it, its number and its content, as the database has it. */
 export function hashOf(previous: Uint8Array, number: number, content: string): Buffer {
   return createHash('sha256').update(previous).update(`\n${number}\n${content}`).digest();

@@ -26,10 +26,13 @@ const neverMs = 8.64e15;
 /** Who changes a command, for the audit. */
 export type Actor = Pick<Requester, 'subject' | 'tokenId' | 'address'>;
 
-/** Returns the act of a command's last transition: its audit entry, and its record for the log. */
-export function actOf(command: Command, actor: Actor): Act {
+/**
+ * Returns the act of a command's last transition: its audit entry, and its record for the log. `more`: further details
+ * of the entry.
+ */
+export function actOf(command: Command, actor: Actor, more: Readonly<Record<string, unknown>> = {}): Act {
   const { id, key, device, name, params, sender, number, state, awaits, code, message, traceparent } = command;
-  const details = { command: id, key, name, params, sender, number, awaits, code, message };
+  const details = { command: id, key, name, params, sender, number, awaits, code, message, ...more };
   return {
     key: device,
     entry: entryOf(actor, { time: command.changed, action: `command.${state}`, target: device, details }),

@@ -3,6 +3,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { Api } from '../http/api.ts';
 import { cursor, cursorSchema, deviceSchema, errorResponses, limitSchema, patternSchema } from '../http/query.ts';
 import { type Command, commandProgress } from './command.ts';
+import { onlyIfCharactersMax } from './command-condition.ts';
 import type { CommandService } from './command-service.ts';
 import { transitionsOf } from './command-store.ts';
 
@@ -24,7 +25,19 @@ const submissionSchema = z.strictObject({
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   deadline: timeSchema.optional().describe(`It is not sent afterwards. Default: ${deadlineMsDefault} ms from now.`),
   lease: z.int().min(0).default(0).describe('Fencing token of the lease that the sender holds; 0: none.'),
-  onlyIf: z.string().max(1_000).default('').describe('Not available in this version.'),
+  onlyIf: z
+    .string()
+    .max(onlyIfCharactersMax)
+    .default('')
+    .describe(
+      'A CEL expression over the last values of the device. The command is refused with 409 unless it holds now, and fails unless it holds right before it is sent.',
+    ),
+  seen: z
+    .record(z.string().min(1).max(128), z.int().min(0))
+    .default({})
+    .describe(
+      'By tag, the `seq` of the last report with a value of it that the sender has seen. As `onlyIf`: it must still be the last one.',
+    ),
   replaces: z
     .boolean()
     .default(false)

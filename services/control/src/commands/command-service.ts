@@ -11,6 +11,7 @@ import { leaseOver } from '../leases/lease-store.ts';
 import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
 import { type Command, isReplaced, isSameRequest } from './command.ts';
 import { actOf, afterEvents, applyEvents, workTimes } from './command-acts.ts';
+import { assertCondition, type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   type CommandFilter,
   countOpen,
@@ -41,8 +42,10 @@ export interface CommandSubmission {
   readonly deadline: number;
   /** Fencing token of the lease that the sender holds; 0 for none. */
   readonly lease: number;
-  /** '' for none. */
+  /** A CEL expression over the last values of the device; '' for none. */
   readonly onlyIf: string;
+  /** By tag, the position of the last value that the sender has seen. */
+  readonly seen: Readonly<Record<string, number>>;
   readonly replaces: boolean;
   readonly dryRun: boolean;
 }
@@ -52,6 +55,7 @@ export interface CommandServiceOptions {
   readonly work: Pick<CommandWork, 'take' | 'sweep' | 'outcomeOf'>;
   readonly ingest: Pick<IngestClient, 'cancel'>;
   readonly marked: MarkedCommands;
+  readonly conditions: Pick<CommandConditions, 'assertMet'>;
   /** Open commands of the installation, and of one device. */
   readonly openMax: number;
   readonly deviceOpenMax: number;
@@ -87,7 +91,8 @@ export class CommandService {
   /**
    * Accepts a command, durably, and starts to send it. Resolves with it; with the command that has the sender's key
    * already, whatever has become of it. Rejects with `forbidden`, `conflict` (a lease of another subject; the key of
-   * another command), `invalid_message`, `rate_limited`, `unavailable`: then nothing is sent.
+   * another command; a condition that does not hold), `invalid_message`, `rate_limited`, `unavailable`: then nothing is
+   * sent.
    */
   async submit(requester: Requester, submission: CommandSubmission): Promise<Command> {
     const { context, work, isLogBehind } = this.#options;
@@ -102,11 +107,13 @@ export class CommandService {
         throw new TailraceError('unavailable', 'commands: expected the log to take records, and it is far behind');
       await this.#assertOpen();
       if (submission.dryRun) return await this.#dryRun(requester, submission);
+      const checked = await this.#checked(requester, submission);
+      if (checked.known !== undefined) return checked.known;
       let isClaimed = false;
       const command = await act(context, async (transaction) => {
         const known = await this.#known(transaction, requester, submission);
         if (known !== undefined) return { result: known, acts: [] };
-        const accepted = await this.#accept(transaction, requester, submission);
+        const accepted = await this.#accept(transaction, requester, submission, checked.details);
         isClaimed = accepted.isClaimed;
         return accepted;
       });
@@ -205,10 +212,25 @@ export class CommandService {
     );
   }
 
+  /** Checks the condition of a submission, unless it is the repetition of a command. */
+  async #checked(
+    requester: Requester,
+    submission: CommandSubmission,
+  ): Promise<{ readonly known?: Command; readonly details: Readonly<Record<string, unknown>> }> {
+    if (!hasCondition(submission)) return { details: {} };
+    const { context, conditions } = this.#options;
+    const known = await this.#known(context.database, requester, submission);
+    if (known !== undefined) return { known, details: {} };
+    const { device, onlyIf, seen } = submission;
+    return { details: { onlyIf, seen, read: await conditions.assertMet(device, submission) } };
+  }
+
+  /** `details`: of its condition, for the audit. */
   async #accept(
     transaction: Queryable,
     requester: Requester,
     submission: CommandSubmission,
+    details: Readonly<Record<string, unknown>>,
   ): Promise<{ readonly result: Command; readonly acts: readonly Act[]; readonly isClaimed: boolean }> {
     const { context } = this.#options;
     const nowMs = context.clock.now();
@@ -229,7 +251,7 @@ export class CommandService {
     // The same sender has submitted it at the same time: that transaction has committed now.
     if (result === undefined)
       return { result: (await this.#known(transaction, requester, submission))!, acts: [], isClaimed: false };
-    return { result, acts: [...replaced, actOf(result, requester)], isClaimed };
+    return { result, acts: [...replaced, actOf(result, requester, details)], isClaimed };
   }
 
   /** Resolves with the command of a submission. Rejects with `conflict` if another subject has the lease. */
@@ -239,12 +261,12 @@ export class CommandService {
     submission: CommandSubmission,
     nowMs: number,
   ): Promise<Omit<Command, 'position'>> {
-    const { key, device, via, name, params, qos, deadline, replaces } = submission;
+    const { key, device, via, name, params, qos, deadline, replaces, onlyIf, seen } = submission;
     const fence = fenceFor(device, subject, submission.lease, await leaseOver(queryable, device, nowMs));
     const isMarked = this.#options.marked.isMarked(device, name);
     return {
       ...{ id: randomUUID().replaceAll('-', ''), sender: subject, key, device, via, name, params, qos, deadline },
-      ...{ accepted: nowMs, fence, replaces, traceparent, approver: '', state: 'accepted' },
+      ...{ accepted: nowMs, fence, replaces, onlyIf, seen, traceparent, approver: '', state: 'accepted' },
       ...{ awaits: isMarked ? 'confirmation' : '', isFinal: false, number: 1, changed: nowMs, code: '', message: '' },
       ...{ confirmedBy: '', before: undefined, after: undefined, isRequested: false, node: '', cancelBy: '' },
     };
@@ -269,7 +291,7 @@ export class CommandService {
   /** Resolves with the command as it would be accepted. Its number is 0. */
   async #dryRun(requester: Requester, submission: CommandSubmission): Promise<Command> {
     const { database, clock } = this.#options.context;
-    const known = await this.#known(database, requester, submission);
+    const { known } = await this.#checked(requester, submission);
     if (known !== undefined) return known;
     const command = await this.#commandOf(database, requester, submission, clock.now());
     return { ...command, id: '', number: 0, position: 0 };
@@ -304,7 +326,7 @@ export class CommandService {
 
 /** Throws `invalid_message` and `invalid_path` for a command that no device could get. */
 function assertSubmission(submission: CommandSubmission, { subject, traceparent }: Requester, nowMs: number): void {
-  const { key, device, via, name, params, qos, deadline, lease, onlyIf } = submission;
+  const { key, device, via, name, params, qos, deadline, lease } = submission;
   const fields = { issued: nowMs, fence: lease, session: 0, subject, traceparent };
   assertCommandId(key);
   assertCommand({ id: key, device, via, name, params, qos, deadline, ...fields });
@@ -314,6 +336,5 @@ function assertSubmission(submission: CommandSubmission, { subject, traceparent 
       'invalid_message',
       `deadline: expected a time after ${nowMs}, by at most ${lifetimeMsMax} ms, got ${deadline}`,
     );
-  if (onlyIf !== '')
-    throw new TailraceError('invalid_message', 'onlyIf: expected none, as this version has no conditions, got one');
+  assertCondition(submission);
 }

@@ -10,7 +10,7 @@ type CommandRow = Omit<Command, 'before' | 'after'> & {
 };
 
 const columns = `id, position, sender, key, device, via, name, params, qos, deadline_ms AS deadline,
-  accepted_ms AS accepted, fence, replaces, traceparent, approver, state, awaits, is_final AS "isFinal", number,
+  accepted_ms AS accepted, fence, replaces, only_if AS "onlyIf", seen, traceparent, approver, state, awaits, is_final AS "isFinal", number,
   changed_ms AS changed, code, message, confirmed_by AS "confirmedBy", value_before AS before, value_after AS after,
   is_requested AS "isRequested", node, cancel_by AS "cancelBy"`;
 
@@ -58,12 +58,12 @@ export async function insertCommand(
   dueMs: number,
 ): Promise<Command | undefined> {
   const { id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces } = command;
-  const { traceparent, state, awaits, number, message } = command;
+  const { onlyIf, seen, traceparent, state, awaits, number, message } = command;
   const { rows } = await transaction.query<{ position: number }>(
     `WITH command AS (
        INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
-         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19)
+         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms, only_if, seen)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19, $20, $21)
        ON CONFLICT (sender, key) DO NOTHING RETURNING *
      ), transition AS (
        INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
@@ -72,7 +72,7 @@ export async function insertCommand(
      SELECT position FROM command`,
     [
       ...[id, sender, key, device, via, name, JSON.stringify(params), qos, deadline, accepted, fence, replaces],
-      ...[traceparent, state, awaits, number, message, worker, dueMs],
+      ...[traceparent, state, awaits, number, message, worker, dueMs, onlyIf, JSON.stringify(seen)],
     ],
   );
   return rows[0] && { ...command, position: rows[0].position };

@@ -10,6 +10,7 @@ import type { ControlContext } from '../control-context.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
 import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
+import { type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   claimDue,
   claimNextOf,
@@ -49,6 +50,7 @@ const doubtful: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'clo
 export interface CommandWorkOptions {
   readonly context: ControlContext;
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  readonly conditions: Pick<CommandConditions, 'assertMet'>;
   /** How long after `unconfirmed` an outcome of the device is awaited, ms. */
   readonly resolveMs: number;
   /** How long final commands are kept, ms. */
@@ -215,6 +217,7 @@ export class CommandWork {
     let node = await this.#nodeOf(command);
     let current = command;
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
+      if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
       if (!(await noteRequested(database, current, node, worker))) return;
       const outcome = await this.#requested(current, node);
@@ -228,6 +231,22 @@ export class CommandWork {
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+  }
+
+  /** Fails a command whose condition does not hold any more. Without last values, it waits until its deadline. */
+  async #isConditionMet(command: Command): Promise<boolean> {
+    const { context, conditions } = this.#options;
+    const { id, device } = command;
+    if (!hasCondition(command)) return true;
+    try {
+      await conditions.assertMet(device, command);
+      return true;
+    } catch (thrown) {
+      const { code, message, retryable } = tailraceErrorFrom(thrown);
+      if (retryable) await postpone(context.database, id, context.worker, context.clock.now() + retryMs);
+      else await this.#apply(id, [{ kind: 'refused', code, message }]);
+      return false;
+    }
   }
 
   /** Resolves with the node; undefined if none has the device, or it cannot be found out now. */

@@ -7,6 +7,7 @@ import { type Command, type CommandEvent, changed, isReplaced, nextOf } from './
 const accepted: Command = {
   ...{ id: 'c1', position: 1, sender: 'anna', key: 'k1', device: 'plant1.press7', via: '', name: 'set' },
   ...{ params: { speed: 12 }, qos: 1, deadline: 10_000, accepted: 0, fence: 0, replaces: false, traceparent: '' },
+  ...{ onlyIf: '', seen: {} },
   ...{ approver: '', state: 'accepted', awaits: '', isFinal: false, number: 1, changed: 0, code: '', message: '' },
   ...{ confirmedBy: '', before: undefined, after: undefined, isRequested: false, node: '', cancelBy: '' },
 };

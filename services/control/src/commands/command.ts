@@ -57,6 +57,10 @@ export interface Command {
   readonly fence: number;
   /** Whether it replaces earlier commands for the same parameters that were not sent. */
   readonly replaces: boolean;
+  /** A CEL expression over the last values of the device, which must hold when it is sent; '' for none. */
+  readonly onlyIf: string;
+  /** By tag, the position of the last value that the sender has seen. */
+  readonly seen: Readonly<Record<string, number>>;
   readonly traceparent: string;
   /** Subject of the second person; '' for none. */
   readonly approver: string;
@@ -204,12 +208,15 @@ export function changed(command: Command, change: Change, nowMs: number): Comman
   return { ...command, ...change, isRequested, number: command.number + 1, changed: nowMs };
 }
 
-/** Returns whether two commands request the same of the same device. */
-export function isSameRequest(
-  a: Pick<Command, 'device' | 'name' | 'params'>,
-  b: Pick<Command, 'device' | 'name' | 'params'>,
-): boolean {
-  return commandContentOf(a) === commandContentOf(b);
+/** Returns whether two commands request the same of the same device, under the same condition. */
+export function isSameRequest(a: RequestContent, b: RequestContent): boolean {
+  return commandContentOf(a) === commandContentOf(b) && conditionText(a) === conditionText(b);
+}
+
+type RequestContent = Pick<Command, 'device' | 'name' | 'params' | 'onlyIf' | 'seen'>;
+
+function conditionText({ onlyIf, seen }: RequestContent): string {
+  return JSON.stringify([onlyIf, Object.entries(seen).sort(([a], [b]) => (a < b ? -1 : 1))]);
 }
 
 /** Returns whether a command sets the same as an earlier one, which it replaces. */

@@ -4,6 +4,7 @@ import { bearerToken } from '@tailrace/platform/bearer-token';
 import { clientAddress, proxiesFrom } from '@tailrace/platform/client-address';
 import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import { Connections } from '@tailrace/platform/connections';
+import { corsFrom } from '@tailrace/platform/cors';
 import type { Presented } from '@tailrace/platform/credentials';
 import { headBytesMax, isEndOfClient, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
 import { listenError } from '@tailrace/platform/listen-error';
@@ -34,6 +35,8 @@ export interface ApiSettings {
   readonly trustedProxies: readonly string[];
   readonly bodyBytesMax: number;
   readonly connectionsMax: number;
+  /** Web pages whose scripts may send requests; none: all. */
+  readonly origins: readonly string[];
 }
 
 export interface ApiOptions {
@@ -50,6 +53,11 @@ export interface ApiOptions {
 }
 
 const timeouts = { headMs: 5_000, requestMs: 30_000, headCheckMs: 500, keepAliveMs: 75_000 } as const;
+/** What pages may send. */
+const corsRequests = {
+  methods: 'GET, POST, PUT, PATCH, DELETE',
+  headers: 'Authorization, Content-Type, Traceparent',
+} as const;
 const results = ['ok', 'refused', 'failed'] as const;
 
 /**
@@ -81,9 +89,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     values: { result: results },
   });
 
+  // Browsers do not add the token themselves, as they do with cookies. So pages of any origin may be allowed.
+  const cors = corsFrom(settings.origins.length === 0 ? ['*'] : settings.origins, corsRequests);
   api.decorateRequest('requester', null as unknown as Requester);
   api.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    const { answer, preflight } = cors(request.headers.origin ?? '');
+    reply.headers(Object.fromEntries(answer));
+    if (request.method === 'OPTIONS') return reply.code(204).headers(Object.fromEntries(preflight)).send();
     // An unknown path is answered without a token, as it names nothing.
     if (request.is404 || request.routeOptions.config.isPublic) return;
     const token = bearerToken(request.headers.authorization ?? '');

@@ -101,6 +101,8 @@ export class NotificationSender {
     this.#isAgain = true;
     this.#pass ??= this.#claim().finally(() => {
       this.#pass = undefined;
+      // It came after the last check of the pass.
+      if (this.#isAgain) this.wake();
     });
   }
 
@@ -112,6 +114,7 @@ export class NotificationSender {
         this.#isAgain = false;
         const nowMs = clock.now();
         const places = targetsMax - this.#working.size;
+        // The first target that is finished wakes it.
         if (places <= 0) return;
         const claim = { nowMs, untilMs: nowMs + holdMs, targetsMax: places };
         for (const target of await claimTargets(database, worker, claim)) {

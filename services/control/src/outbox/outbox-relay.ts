@@ -129,6 +129,8 @@ export class OutboxRelay {
     this.#isAgain = true;
     this.#pumping ??= this.#moveAll().finally(() => {
       this.#pumping = undefined;
+      // It came after the last check of the pass.
+      if (this.#isAgain && !this.#isStopped) this.#pump();
     });
   }
 

@@ -28,6 +28,8 @@ export interface CurrentDevice {
   readonly isOnline: boolean;
   /** By tag; the last value, whatever its quality. */
   readonly readings: ReadonlyMap<string, Reading>;
+  /** By tag, the position of the report that has its last value, in the partition of the device. */
+  readonly positions: ReadonlyMap<string, number>;
 }
 
 interface KnownNode {
@@ -166,14 +168,20 @@ export class FanoutOwners {
 
 /** Returns the devices of a reply. Throws `unavailable` if the owner had no time for one of them. */
 function currentFrom(parts: readonly tailrace.v1.OwnerReply[]): ReadonlyMap<string, CurrentDevice> {
-  const found = new Map<string, { isOnline: boolean; readings: Map<string, Reading> }>();
+  const found = new Map<
+    string,
+    { isOnline: boolean; readings: Map<string, Reading>; positions: Map<string, number> }
+  >();
   const updates = parts.flatMap((part) => part.updates).sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
-  for (const { report } of updates) {
+  for (const { report, seq } of updates) {
     if (!report) continue;
     const { device, readings } = decodeReport(report);
-    const known = found.get(device) ?? { isOnline: true, readings: new Map() };
+    const known = found.get(device) ?? { isOnline: true, readings: new Map(), positions: new Map() };
     found.set(device, known);
-    for (const reading of readings) known.readings.set(reading.tag, reading);
+    for (const reading of readings) {
+      known.readings.set(reading.tag, reading);
+      known.positions.set(reading.tag, seq ?? 0);
+    }
   }
   for (const part of parts) {
     if (part.deferred) throw new TailraceError('unavailable', `last values of ${part.channel}: the owner had no time`);

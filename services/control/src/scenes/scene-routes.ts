@@ -42,6 +42,11 @@ const runSchema = z
     created: timeSchema,
     changed: timeSchema,
     schedule: z.string().optional(),
+    trigger: z.string().optional(),
+    alarm: z
+      .object({ id: z.string(), device: z.string(), rule: z.string() })
+      .optional()
+      .describe('What has started the trigger.'),
     undoOf: z.string().optional(),
     code: z.string().optional().describe('Why it has failed before its first step.'),
     message: z.string().optional(),
@@ -261,7 +266,7 @@ function planBodyOf({ scene, version, values, needsConfirmation, steps }: SceneP
 /** Returns a run as the API has it. */
 function runBodyOf(stored: StoredRun): z.output<typeof runSchema> {
   const { id, scene, state, cause, requester, approver, params, createdMs, changedMs, plan, progress } = stored;
-  const { schedule, undoOf, code, message } = stored;
+  const { schedule, trigger, alarm, undoOf, code, message } = stored;
   const run = sceneRunOf(stored);
   const isFinal =
     state === 'failed' || (state !== 'preparing' && !['confirming', 'running', 'compensating'].includes(state));
@@ -271,6 +276,8 @@ function runBodyOf(stored: StoredRun): z.output<typeof runSchema> {
     ...(plan === null ? {} : { version: plan.version }),
     ...(approver === null ? {} : { approver: approver.subject }),
     ...(schedule === null ? {} : { schedule }),
+    ...(trigger === null ? {} : { trigger }),
+    ...(alarm === null ? {} : { alarm: { ...alarm } }),
     ...(undoOf === null ? {} : { undoOf }),
     ...(code === '' ? {} : { code }),
     ...(message === '' ? {} : { message }),

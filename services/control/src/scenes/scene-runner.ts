@@ -49,6 +49,7 @@ export interface SceneCommand {
   readonly deadline: number;
   readonly lease: number;
   readonly onlyIf: '';
+  readonly seen: Readonly<Record<string, number>>;
   readonly replaces: false;
   readonly dryRun: false;
 }
@@ -288,7 +289,7 @@ export class SceneRunner {
       if (deadline <= context.clock.now()) return { kind: 'command', key, state: 'expired', code: 'timeout' };
       const accepted = await commands.submit(requester, {
         ...{ key: commandKey(stored.id, key), device, via, name, params, deadline, lease },
-        ...{ qos: 1, onlyIf: '', replaces: false, dryRun: false },
+        ...{ qos: 1, onlyIf: '', seen: {}, replaces: false, dryRun: false },
       });
       if (accepted.awaits === 'confirmation') await this.#confirm(approver, accepted.id);
       return undefined;

@@ -101,6 +101,9 @@ export interface StoredRun {
   readonly undoOf: string | null;
   readonly schedule: string | null;
   readonly scheduleTimeMs: number | null;
+  /** ID of the trigger, and the alarm, that have started it. */
+  readonly trigger: string | null;
+  readonly alarm: { readonly id: string; readonly device: string; readonly rule: string } | null;
 }
 
 /** The fields of a run that events change, but for its state. */
@@ -108,10 +111,10 @@ export type RunProgress = Pick<SceneRun, 'steps' | 'compensation' | 'notReversed
 
 const runColumns = `id, position, scene, tenant, state, cause, requester, lease, params, approver, plan, snapshot, progress,
   code, message, created_ms AS "createdMs", changed_ms AS "changedMs", undo_of AS "undoOf", schedule,
-  schedule_time_ms AS "scheduleTimeMs"`;
+  schedule_time_ms AS "scheduleTimeMs", trigger_id AS trigger, alarm`;
 
 export type NewRun = Pick<StoredRun, 'id' | 'scene' | 'tenant' | 'cause' | 'requester' | 'params' | 'createdMs'> &
-  Partial<Pick<StoredRun, 'lease' | 'plan' | 'undoOf' | 'schedule' | 'scheduleTimeMs'>> & {
+  Partial<Pick<StoredRun, 'lease' | 'plan' | 'undoOf' | 'schedule' | 'scheduleTimeMs' | 'trigger' | 'alarm'>> & {
     /** The same key is the same run. */
     readonly key?: string | undefined;
   };
@@ -119,14 +122,16 @@ export type NewRun = Pick<StoredRun, 'id' | 'scene' | 'tenant' | 'cause' | 'requ
 /** Inserts a run, which is due at once. Resolves with false if its key or its scheduled time has one. */
 export async function insertRun(transaction: Queryable, run: NewRun): Promise<boolean> {
   const { id, scene, tenant, cause, requester, params, createdMs, lease = 0, plan, undoOf, schedule, key } = run;
+  const { scheduleTimeMs, trigger, alarm } = run;
   const { rowCount } = await transaction.query(
     `INSERT INTO scene_runs (id, scene, tenant, state, cause, requester, lease, params, plan, created_ms, changed_ms,
-       due_ms, undo_of, schedule, schedule_time_ms, run_key)
-     VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8, $9, $9, 0, $10, $11, $12, $13)
+       due_ms, undo_of, schedule, schedule_time_ms, run_key, trigger_id, alarm)
+     VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8, $9, $9, 0, $10, $11, $12, $13, $14, $15)
      ON CONFLICT DO NOTHING`,
     [
       ...[id, scene, tenant, cause, JSON.stringify(requester), lease, JSON.stringify(params)],
-      ...[plan == null ? null : JSON.stringify(plan), createdMs, undoOf, schedule, run.scheduleTimeMs, key],
+      ...[plan == null ? null : JSON.stringify(plan), createdMs, undoOf, schedule, scheduleTimeMs, key],
+      ...[trigger, alarm == null ? null : JSON.stringify(alarm)],
     ],
   );
   if (rowCount > 0) await transaction.notify(runChannel, id);

@@ -10,7 +10,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { createDashboard } from '../app.ts';
 
-const config = { host: '127.0.0.1', port: 0, streamUrl: '', publicIngestUrl: '', demoToken: '' };
+const config = { host: '127.0.0.1', port: 0, streamUrl: '', publicIngestUrl: '', controlUrl: '', demoToken: '' };
 
 /** A dashboard with a page of one line. */
 async function serving(t: TestContext) {

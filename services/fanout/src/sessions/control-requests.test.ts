@@ -101,6 +101,20 @@ test('a command goes to control with the verified claims of its sender', async (
   assert.equal(requests[0]!.deadlineMs, limits.controlDeadlineMs);
 });
 
+test('a command goes to control with its condition and its trace', async () => {
+  const { requests, connect } = await createFixture();
+  const { send } = await connect();
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  await send({ command: { ...command.command, onlyIf: 'temp < 80', seen: { mode: 4711 }, traceparent } });
+  const { request } = requests[0]!;
+  assert.equal(request.traceparent, traceparent);
+  assert.equal(request.command?.onlyIf, 'temp < 80');
+  assert.deepEqual(
+    request.command?.seen?.map(({ tag, position }) => [tag, position]),
+    [['mode', 4711]],
+  );
+});
+
 test('the sender gets each state once, also those that are in the log before the reply', async () => {
   const { requests, control, connect, append } = await createFixture();
   const { send, received } = await connect();

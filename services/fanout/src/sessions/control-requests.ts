@@ -7,6 +7,7 @@ import {
   leaseActionNumber,
   leaseTransitionFromProto,
   paramsProto,
+  seenProto,
 } from '@tailrace/protocol/control-event';
 import { type CommandTransition, isFinal } from '@tailrace/protocol/control-event-json';
 import { type ErrorCode, errorCodes, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
@@ -280,8 +281,8 @@ function idOf(message: ControlMessage): string {
 /** Returns the request of `ControlRequest` for a message. */
 function requestOf(message: ControlMessage): tailrace.v1.ControlRequest.$Properties {
   if ('command' in message) {
-    const { params = {}, qos = 1, lease = 0, ...command } = message.command;
-    return { command: { ...command, params: paramsProto(params), qos, lease } };
+    const { params = {}, qos = 1, lease = 0, seen, traceparent = '', ...command } = message.command;
+    return { traceparent, command: { ...command, params: paramsProto(params), qos, lease, seen: seenProto(seen) } };
   }
   if ('cancel' in message) return { decision: { id: message.cancel.command, kind: 1 } };
   if ('confirm' in message) return { decision: { id: message.confirm.command, kind: 2 } };

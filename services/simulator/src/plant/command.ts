@@ -13,6 +13,8 @@ export interface CommandSet<State> {
   readonly actions?: Readonly<Record<string, (state: State) => State>>;
   /** What `set` changes, by tag. The machine reports each set point under the same tag. */
   readonly setpoints?: Readonly<Record<string, Setpoint<State>>>;
+  /** What `set` switches on and off, by tag. */
+  readonly switches?: Readonly<Record<string, (state: State, value: boolean) => State>>;
 }
 
 export interface Setpoint<State> {
@@ -40,13 +42,13 @@ export const startAndStop = {
  * of another form, and `forbidden` for a value out of bounds or a command that the machine refuses in its state.
  */
 export function obey<State>(state: State, command: PlantCommand, commands: CommandSet<State>): State {
-  const { actions = {}, setpoints = {} } = commands;
+  const { actions = {}, setpoints = {}, switches = {} } = commands;
   const params = Object.entries(command.params);
-  const tags = Object.keys(setpoints);
+  const tags = [...Object.keys(switches), ...Object.keys(setpoints)];
   if (command.name === 'set' && tags.length > 0) {
     if (params.length === 0)
       throw new TailraceError('invalid_message', `params: expected ${tags.join(', ')}, got none`);
-    return params.reduce((changed, [tag, value]) => withSetpoint(changed, tag, value, setpoints), state);
+    return params.reduce((changed, [tag, value]) => withTag(changed, tag, value, commands), state);
   }
   const action = Object.hasOwn(actions, command.name) ? actions[command.name] : undefined;
   if (action === undefined) {
@@ -63,15 +65,21 @@ export function obey<State>(state: State, command: PlantCommand, commands: Comma
   return action(state);
 }
 
-function withSetpoint<State>(
+function withTag<State>(
   state: State,
   tag: string,
   value: Reading['value'],
-  setpoints: Readonly<Record<string, Setpoint<State>>>,
+  { setpoints = {}, switches = {} }: CommandSet<State>,
 ): State {
+  const toggle = Object.hasOwn(switches, tag) ? switches[tag] : undefined;
+  if (toggle !== undefined) {
+    if (typeof value === 'boolean') return toggle(state, value);
+    throw new TailraceError('invalid_message', `params.${tag}: expected true or false, got ${shown(value)}`);
+  }
   const setpoint = Object.hasOwn(setpoints, tag) ? setpoints[tag] : undefined;
   if (setpoint === undefined) {
-    throw new TailraceError('not_found', `params: expected ${Object.keys(setpoints).join(', ')}, got ${shown(tag)}`);
+    const expected = [...Object.keys(switches), ...Object.keys(setpoints)].join(', ');
+    throw new TailraceError('not_found', `params: expected ${expected}, got ${shown(tag)}`);
   }
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     throw new TailraceError('invalid_message', `params.${tag}: expected a number, got ${shown(value)}`);

@@ -1,0 +1,107 @@
+import type { Queryable } from '@tailrace/database/database';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { entryOf } from '../audit/audit-entry.ts';
+import { type ActContext, act } from '../control-context.ts';
+import type { Act } from '../journal.ts';
+import { assertMaySee, assertRole, type Requester } from '../requester.ts';
+import type { Scenes } from '../scenes/scenes.ts';
+import { type TriggerFields, triggerLimits } from './trigger.ts';
+import {
+  countTriggers,
+  deleteTrigger,
+  findTrigger,
+  listTriggers,
+  lockTrigger,
+  type StoredTrigger,
+  storeTrigger,
+} from './trigger-store.ts';
+
+export interface TriggersOptions {
+  readonly context: ActContext;
+  readonly scenes: Pick<Scenes, 'plan'>;
+}
+
+/** Triggers: what people request. `TriggerRuns` starts the runs. */
+export class Triggers {
+  readonly #options: TriggersOptions;
+
+  constructor(options: TriggersOptions) {
+    this.#options = options;
+  }
+
+  async list({ tenant }: Requester): Promise<readonly StoredTrigger[]> {
+    return await listTriggers(this.#options.context.database, tenant);
+  }
+
+  /** Rejects with `not_found`, also for a trigger of another tenant. */
+  async trigger(requester: Requester, id: string): Promise<StoredTrigger> {
+    return ownTrigger(requester, id, await findTrigger(this.#options.context.database, id));
+  }
+
+  /**
+   * Creates or changes a trigger; its runs have the rights of the requester from then on, and alarms from before start
+   * none. Rejects with `forbidden` for devices that the requester may not see, `conflict` for another version,
+   * `limit_reached`, and as `Scenes.plan` does for a scene that could not run now.
+   */
+  async store(requester: Requester, id: string, fields: TriggerFields, version?: number): Promise<StoredTrigger> {
+    assertRole(requester, 'engineer');
+    for (const pattern of fields.devices) assertMaySee(requester, pattern);
+    const { context, scenes } = this.#options;
+    return await act(context, async (transaction) => {
+      await scenes.plan(requester, fields.scene, fields.params, transaction);
+      const before = await lockTrigger(transaction, id);
+      if (before !== undefined) ownTrigger(requester, id, before);
+      if (version !== undefined && version !== (before?.version ?? 0))
+        throw new TailraceError(
+          'conflict',
+          `trigger ${id}: expected the version ${version}, got ${before?.version ?? 0}`,
+        );
+      if (before === undefined) await assertBelowLimit(transaction);
+      const nowMs = context.clock.now();
+      const trigger: StoredTrigger = {
+        ...{ id, tenant: before?.tenant ?? requester.tenant, version: (before?.version ?? 0) + 1, fields, requester },
+        ...{ changedBy: requester.subject, changedMs: nowMs },
+        ...{ startedMs: before?.startedMs ?? null, skipped: before?.skipped ?? [] },
+      };
+      await storeTrigger(transaction, trigger);
+      const action = before === undefined ? 'trigger.created' : 'trigger.changed';
+      const details = { version: trigger.version, fields };
+      return { result: trigger, acts: [triggerAct(requester, nowMs, action, id, details)] };
+    });
+  }
+
+  /** Its active run continues. */
+  async delete(requester: Requester, id: string): Promise<void> {
+    assertRole(requester, 'engineer');
+    const { context } = this.#options;
+    await act(context, async (transaction) => {
+      const { version } = ownTrigger(requester, id, await lockTrigger(transaction, id));
+      await deleteTrigger(transaction, id);
+      const acts = [triggerAct(requester, context.clock.now(), 'trigger.deleted', id, { version })];
+      return { result: undefined, acts };
+    });
+  }
+}
+
+/** Returns the audit entry about a trigger. */
+export function triggerAct(
+  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
+  nowMs: number,
+  action: string,
+  id: string,
+  details: Readonly<Record<string, unknown>>,
+): Act {
+  const target = `trigger/${id}`;
+  return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
+}
+
+function ownTrigger({ tenant }: Requester, id: string, found: StoredTrigger | undefined): StoredTrigger {
+  if (found !== undefined && (tenant === '' || found.tenant === tenant)) return found;
+  throw new TailraceError('not_found', `trigger: expected an existing one, got ${shown(id)}`);
+}
+
+async function assertBelowLimit(queryable: Queryable): Promise<void> {
+  const { triggersMax } = triggerLimits;
+  if ((await countTriggers(queryable)) < triggersMax) return;
+  throw new TailraceError('limit_reached', `triggers: expected at most ${triggersMax}, got one more`);
+}

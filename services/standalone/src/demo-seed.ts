@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises';
+import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
+
+/** Rules, scenes, schedules and names of devices, as `seed/demo.json` has them, by their IDs. */
+interface Seed {
+  readonly devices: Readonly<Record<string, object>>;
+  readonly rules: Readonly<Record<string, object>>;
+  readonly scenes: Readonly<Record<string, object>>;
+  /** Without their time zone. */
+  readonly schedules: Readonly<Record<string, object>>;
+}
+
+export interface SeedOptions {
+  /** Of the API of control. */
+  readonly url: string;
+  /**
+   * Of the subject `seed`, with the roles of `seedRoles` and the rights to see and command `seedPatterns`: the runs of
+   * the schedules have its rights.
+   */
+  readonly token: string;
+  /** Of the schedules, a name of the IANA database. */
+  readonly timeZone: string;
+}
+
+export const seedSubject = 'seed';
+export const seedRoles: readonly string[] = ['engineer', 'auditor'];
+export const seedPatterns: readonly string[] = ['plant1.>', 'home.>'];
+
+const requestMs = 10_000;
+
+/**
+ * Puts the rules, scenes, schedules and names of devices of the demo into an empty store, over the API of control.
+ * Resolves with whether it has. Without effect on a store in which people have created some, and once it is complete:
+ * what people change or delete stays so. If it was interrupted, the next call adds what is missing. Rejects with the
+ * error of control, `unavailable` if it cannot be reached.
+ */
+export async function seedDemo(options: SeedOptions): Promise<boolean> {
+  const seed = JSON.parse(await readFile(new URL('../seed/demo.json', import.meta.url), 'utf8')) as Seed;
+  const control = new ControlRequests(options);
+  const isDone = async (target: string) => {
+    const query = `subject=${seedSubject}&result=done&limit=1${target}`;
+    return (await control.get<{ entries: readonly object[] }>(`/v1/audit?${query}`)).entries.length > 0;
+  };
+  // The last one that it creates.
+  if (await isDone(`&target=schedule/${Object.keys(seed.schedules).at(-1)}`)) return false;
+  const isStarted = await isDone('');
+  if (!isStarted && !(await isEmpty(control))) return false;
+  for (const [device, fields] of Object.entries(seed.devices)) await describeDevice(control, device, fields);
+  // The version 0 is that of what does not exist: nothing is overwritten. Forced, as devices may report later.
+  for (const [id, rule] of Object.entries(seed.rules))
+    await control.create(`/v1/rules/${id}?version=0&force=true`, rule);
+  for (const [id, scene] of Object.entries(seed.scenes))
+    await control.create(`/v1/scenes/${id}`, { ...scene, version: 0 });
+  for (const [id, schedule] of Object.entries(seed.schedules))
+    await control.create(`/v1/schedules/${id}`, { ...schedule, timeZone: options.timeZone, version: 0 });
+  return true;
+}
+
+async function isEmpty(control: ControlRequests): Promise<boolean> {
+  for (const kind of ['rules', 'scenes', 'schedules']) {
+    const body = await control.get<Readonly<Record<string, readonly object[]>>>(`/v1/${kind}`);
+    if ((body[kind] ?? []).length > 0) return false;
+  }
+  return true;
+}
+
+/** Adds what is known of a device, unless a person has. A device that has reported has the version 1. */
+async function describeDevice(control: ControlRequests, device: string, fields: object): Promise<void> {
+  const path = '/v1/registry/devices';
+  if (await control.send('POST', path, { device, ...fields }, 'conflict')) return;
+  const { source } = await control.get<{ source: string }>(`${path}/${device}`);
+  if (source === 'report') await control.send('PATCH', `${path}/${device}`, { ...fields, version: 1 }, 'conflict');
+}
+
+/** The requests of the seed. */
+class ControlRequests {
+  readonly #options: Pick<SeedOptions, 'url' | 'token'>;
+
+  constructor(options: Pick<SeedOptions, 'url' | 'token'>) {
+    this.#options = options;
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return (await this.#request('GET', path)) as T;
+  }
+
+  /** Creates something that may exist. */
+  async create(path: string, body: object): Promise<void> {
+    await this.send('PUT', path, body, 'conflict');
+  }
+
+  /** Resolves with whether it was done, and not refused with `accepted`. */
+  async send(method: string, path: string, body: object, accepted: ErrorCode): Promise<boolean> {
+    try {
+      await this.#request(method, path, body);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof TailraceError && thrown.code === accepted) return false;
+      throw thrown;
+    }
+  }
+
+  async #request(method: string, path: string, body?: object): Promise<unknown> {
+    const { url, token } = this.#options;
+    const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) };
+    const init = {
+      method,
+      headers,
+      signal: AbortSignal.timeout(requestMs),
+      ...(body && { body: JSON.stringify(body) }),
+    };
+    const response = await fetch(url + path, init).catch((cause: unknown) => {
+      throw new TailraceError('unavailable', `expected control at ${url}, got no answer`, { cause });
+    });
+    const answer: unknown = await response.json();
+    if (response.ok) return answer;
+    const { code = 'internal', message = `status ${response.status}` } =
+      (answer as { error?: { code?: ErrorCode; message?: string } }).error ?? {};
+    throw new TailraceError(code, `${method} ${path}: ${message}`);
+  }
+}
