@@ -33,14 +33,6 @@ export const controlMutations: Readonly<Record<string, Mutation>> = {
       'ON CONFLICT (sender, key) DO NOTHING': '',
     }),
   },
-  'the lease is not checked again before a command is sent': {
-    control: {
-      statement: (sql, isInTransaction) =>
-        isInTransaction
-          ? sql
-          : sql.replace(/FROM leases\s+WHERE scope = ANY/, 'FROM leases WHERE false AND scope = ANY'),
-    },
-  },
   'leases of others do not count': {
     control: statements({
       'FROM leases WHERE scope = ANY ($1::text[])': 'FROM leases WHERE false AND scope = ANY ($1::text[])',
