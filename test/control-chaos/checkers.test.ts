@@ -5,7 +5,7 @@ import type { AlarmTransition, CommandTransition } from '@tailrace/protocol/cont
 import type { Act } from './act-ledger.ts';
 import { type AuditEntry, auditViolations } from './audit-checker.ts';
 import { notificationViolations, scheduleViolations } from './automation-checker.ts';
-import { commandViolations } from './command-checker.ts';
+import { commandViolations } from './execution-checker.ts';
 import type { Execution } from './execution-ledger.ts';
 import type { LoggedCommand } from './logged.ts';
 import { missingReports, reportViolations, watcherViolations } from './watcher-checker.ts';

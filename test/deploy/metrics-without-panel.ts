@@ -4,7 +4,6 @@ const ofFetches =
 
 const ofTopic = 'the age of the control topic has a panel and an alert; ingest and fanout read the same records';
 const ofLists = 'ingest and fanout have the same list, with panels: they serve the clients';
-const ofFleets = 'people start a few, and GET /v1/fleet-commands lists them; beyond a limit the answer has the reason';
 const ofEvents = 'control reads little: the age of the list of alarms has a panel and an alert';
 
 /** Metrics that no panel and no alert uses, with the reason. */
@@ -22,10 +21,6 @@ export const metricsWithoutPanel: Readonly<Record<'ingest' | 'edge' | 'control',
   },
   edge: {},
   control: {
-    tailrace_control_open_fleet_commands: ofFleets,
-    tailrace_control_limit_open_fleet_commands: ofFleets,
-    tailrace_control_fleet_watchers: ofFleets,
-    tailrace_control_limit_fleet_watchers: ofFleets,
     tailrace_control_control_read_failures_total: ofTopic,
     tailrace_control_control_records_total: ofTopic,
     tailrace_control_control_unreadable_records_total: ofTopic,

@@ -46,6 +46,9 @@ function fsyncOf({ nfd }: EmscriptenStream): number {
   }
 }
 
+/** The timer of its messages about a long start stays armed in PGlite, and would keep the process from its exit. */
+const noStartMessages = ['-c', 'log_startup_progress_interval=0'];
+
 const durable = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
   ...['-c', 'fsync=on'],
@@ -65,7 +68,11 @@ export async function openPglite(data: PgliteWorkerData): Promise<PgliteEngine> 
   const keep = `wal_keep_size=${Math.ceil(logKeepBytes / 1_048_576)}MB`;
   const options: PGliteOptions = {
     initDbStartParams: segments,
-    ...(directory === undefined ? {} : { fs: new DurableFiles(directory), startParams: [...durable, '-c', keep] }),
+    startParams: [...PGlite.defaultStartParams, ...noStartMessages],
+    ...(directory !== undefined && {
+      fs: new DurableFiles(directory),
+      startParams: [...durable, ...noStartMessages, '-c', keep],
+    }),
     ...(template === undefined ? {} : { loadDataDir: new Blob([await readFile(template)]) }),
   };
   const database = await PGlite.create(options);
