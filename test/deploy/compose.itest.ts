@@ -178,7 +178,7 @@ test('a rule of control raises an alarm behind the balancer, and a command of co
   };
   const condition = { kind: 'limits', tag: 'n', limits: { H: { value: 10 } } };
   const rule = { devices: ['compose.oven'], condition, priority: 2, message: '{device} is hot' };
-  const stored = await request('PUT', '/v1/rules/hot?version=0', rule);
+  const stored = await request('PUT', '/v1/rules/hot?version=0&force=true', rule);
   assert.equal(stored.status, 200, JSON.stringify(stored.body));
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const reportHeat = () =>

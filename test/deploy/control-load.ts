@@ -42,7 +42,7 @@ export class ControlLoad {
     await this.#put('/v1/notification-targets/hook', { target });
     await this.#put('/v1/notification-routes/all', { patterns: ['plant.>'], targets: ['hook'] });
     const condition = { kind: 'limits', tag: 'pressure', limits: { H: { value: 5 } } };
-    await this.#put('/v1/rules/pressure?version=0', { devices: [device], condition, priority: 3 });
+    await this.#put('/v1/rules/pressure?version=0&force=true', { devices: [device], condition, priority: 3 });
     this.#done = Promise.all([this.#act(), this.#report()]);
   }
 

@@ -58,7 +58,7 @@ before(async () => {
   await cluster.start();
   edge = await startEdge();
   alarms = await cluster.startAlarms();
-  const control = await cluster.startControl();
+  const control = await cluster.startControl({ TAILRACE_NOTIFICATION_NETWORKS: '127.0.0.0/8' });
   controlLoad = new ControlLoad(cluster, control.url);
   await controlLoad.start();
   load = new Load();
