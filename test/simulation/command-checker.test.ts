@@ -125,6 +125,17 @@ test('commands of others under a lease are found, unless the lease may be void',
   ]);
 });
 
+test('a lease that its holder requests again may be shorter than before', () => {
+  const { checker, found, accept, pass } = createChecker();
+  checker.leaseAcknowledged({ scope: 'plant.cell1.>', token: 1, holder: 'bob', until: 100_000 });
+  checker.leaseRequested('bob', 'plant.cell1.>', 2_000);
+  pass(1_999);
+  accept('k1', 'anna');
+  pass(1);
+  accept('k2', 'anna');
+  assert.deepEqual(found(), [`k1 for ${device} was accepted, although bob has the lease 1`]);
+});
+
 test('what the audit lacks is found', () => {
   const { checker, found } = executedOnce();
   checker.submitted({ key: 'r', sender: 'eve', device, deadline: 1, qos: 1 });

@@ -150,6 +150,13 @@ export class CommandChecker {
     this.#leases.push({ ...lease, fromMs: this.#now(), toMs: isContested ? this.#now() : lease.until });
   }
 
+  /** The holder requests a lease again, which is valid for `forMs` from then on: that may be shorter than before. */
+  leaseRequested(holder: string, scope: string, forMs: number): void {
+    const untilMs = this.#now() + forMs;
+    for (const lease of this.#leases)
+      if (lease.holder === holder && lease.scope === scope) lease.toMs = Math.min(lease.toMs, untilMs);
+  }
+
   /**
    * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to
    * call when the request has no effect any more.

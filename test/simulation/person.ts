@@ -99,6 +99,7 @@ export class Person {
     note(`${this.subject} requests ${action} of ${scope}`);
     const token = this.leases.get(scope) ?? 0;
     const isContest = action === 'release' || action === 'take_over';
+    checker.leaseRequested(this.subject, scope, forMs);
     const settled = isContest ? checker.leaseContested(scope) : () => {};
     const reply = await this.#request({ lease: { scope, action: leaseActions[action], forMs, token } }, 1);
     // Without an answer, a process that is suspended may still do it.
