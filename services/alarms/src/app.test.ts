@@ -335,6 +335,29 @@ test('a rule that has changed since the checkpoint raises nothing twice at a tak
   });
 });
 
+test('a rule that changes while the change before it is applied reaches all devices without their reports', async () => {
+  await withAlarms(async (cluster) => {
+    await cluster.rule();
+    const { counts } = (await cluster.start('a')).alarms.node!;
+    const devices = Array.from({ length: 1_200 }, (_, index) => `plant.device${index}`);
+    for (const device of devices) await cluster.report(device, 90);
+    await cluster.settle();
+    assert.equal(counts.transitions, devices.length, 'raised');
+    // 500 devices in each turn: the next version is read after the first one.
+    cluster.turnMs = 400;
+    await cluster.rule({ version: 2, limit: 95 });
+    while (counts.transitions === devices.length) await cluster.settle(50);
+    await cluster.rule({ version: 3 });
+    await cluster.settle(10_000);
+    // It is long: the log reads it in several turns.
+    const [{ transitions }] = await Promise.all([cluster.events(), cluster.settle()]);
+    const states = new Map(transitions.map(({ device, state }) => [device, stateName(state)]));
+    const changed = new Set(transitions.filter(({ number }) => number === 2).map(({ device }) => device));
+    assert.ok(changed.size > 0 && changed.size < devices.length, `${changed.size} had the version before`);
+    assert.deepEqual(new Set(states.values()), new Set(['unacknowledged']));
+  });
+});
+
 test('an invalid rule is skipped, and its version before stays in force', async () => {
   await withAlarms(async (cluster) => {
     await cluster.rule();

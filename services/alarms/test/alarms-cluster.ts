@@ -45,6 +45,8 @@ export interface ReadEvents {
 export class AlarmsCluster {
   readonly clock: FakeClock = createFakeClock();
   readonly nodes: TestNode[] = [];
+  /** How long a turn of the event loop takes, ms. */
+  turnMs = 0;
   readonly #memory = createMemoryLog({ clock: this.clock });
   readonly #writer = this.#memory.connect();
   readonly #settings: Partial<AlarmsSettings>;
@@ -81,7 +83,7 @@ export class AlarmsCluster {
       metrics: createMetrics({ service: 'alarms', node: name, processMetrics: false }),
       config: { ...parsed, ...this.#settings, node: name },
       random: () => 0.5,
-      defer: (call) => void this.clock.after(0, call),
+      defer: (call) => void this.clock.after(this.turnMs, call),
     });
     const node = { name, alarms, log, failing };
     this.nodes.push(node);
