@@ -66,7 +66,7 @@ function withFailures(failures: Failures): Database {
   });
 }
 
-async function startReaders(t: TestContext, { retentionBytes = 33_554_432 } = {}) {
+async function startReaders(t: TestContext, { retentionBytes = 33_554_432, retentionMs = 86_400_000 } = {}) {
   for (const table of ['alarm_positions', 'alarms', 'alarm_transitions', 'alarm_refusals', 'notifications'])
     await database.query(`DELETE FROM ${table}`);
   const readers: AlarmReader[] = [];
@@ -103,7 +103,7 @@ async function startReaders(t: TestContext, { retentionBytes = 33_554_432 } = {}
       const metrics = createMetrics({ service: 'control', node: worker, processMetrics: false });
       const reader = new AlarmReader({
         ...{ database: withFailures(failures), eventLog, eventsTopic: 'x.events', alarmsTopic: 'x.alarms', partitions },
-        ...{ notifications, retentionMs: 86_400_000, worker, clock, logger: silentLogger, metrics },
+        ...{ notifications, retentionMs, worker, clock, logger: silentLogger, metrics },
         triggers: createTriggers(clock, metrics),
       });
       reader.start();
@@ -313,5 +313,32 @@ test('what is older than the retention is removed, but no alarm that stands', as
     assert.deepEqual(await history(), ['wet1']);
     assert.deepEqual(await refusals(), []);
     assert.deepEqual(await current(), [`${device} hot 1 unacknowledged`, `${device} wet 1 unacknowledged`]);
+  });
+});
+
+test('alarmRetentionMs decides how long transitions and refusals are kept', async (t) => {
+  const retentionMs = 31 * 86_400_000;
+  const { start, transit, history, refusals, clock, append } = await startReaders(t, { retentionMs });
+  const { read } = start('c1');
+  await append({ alarmActionRefused: { action: 'x', device, rule: 'hot', code: 'conflict' } });
+  await transit(1);
+  await read();
+  clock.setWallClock(clock.now() + 86_400_000);
+  await append({ alarmActionRefused: { action: 'y', device, rule: 'hot', code: 'conflict' } });
+  await transit(2);
+  await read();
+  clock.setWallClock(clock.now() + retentionMs - 86_400_000 - 2 * readerTimes.removeMs);
+  await clock.advance(readerTimes.removeMs);
+  await read();
+  assert.deepEqual(
+    [await history(), await refusals()],
+    [
+      ['t1', 't2'],
+      ['x conflict', 'y conflict'],
+    ],
+  );
+  await clock.advance(2 * readerTimes.removeMs);
+  await eventually(async () => {
+    assert.deepEqual([await history(), await refusals()], [['t2'], ['y conflict']]);
   });
 });
