@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
-import type { Database } from '@tailrace/database/database';
+import type { Database, Transaction } from '@tailrace/database/database';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog, type TopicSpec } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -42,6 +42,7 @@ import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
+import { appendAllRuleRecords } from './rules/rule-records.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
@@ -171,12 +172,12 @@ export function createControl(options: ControlOptions): Control {
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
       await eventLog.ensureTopic(auditTopicSpec(topicPrefix));
-      await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
       const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
-      await publishDevices(options);
+      await publish(options, rulesTopicSpec(`${topicPrefix}.rules`), appendAllRuleRecords);
+      await publish(options, devicesTopicSpec(`${topicPrefix}.devices`), appendAllDeviceRecords);
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -221,13 +222,17 @@ function randomId(): string {
   return randomUUID().replaceAll('-', '');
 }
 
-/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
-async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
-  const topic = `${config.topicPrefix}.devices`;
-  await eventLog.ensureTopic(devicesTopicSpec(topic));
+/** Puts all records of a compacted topic on their way, if it is new, or was lost. */
+async function publish(
+  { eventLog, database, clock, logger }: ControlOptions,
+  spec: TopicSpec,
+  appendAll: (transaction: Transaction, nowMs: number) => Promise<number>,
+): Promise<void> {
+  const { name: topic } = spec;
+  await eventLog.ensureTopic(spec);
   if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
-  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
-  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
+  const records = await database.transaction((transaction) => appendAll(transaction, clock.now()));
+  if (records > 0) logger.info({ topic, records }, 'a topic has no records; it is written from the store');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */

@@ -219,3 +219,30 @@ test('what a person does about an alarm is in the audit, and reaches alarms, by 
     ['alarm.shelve done', 'alarm.acknowledge done', 'alarm.refused refused'],
   );
 });
+
+test('of a topic of rules that was lost, the present rules are written again, once', async () => {
+  const { body: known } = await control.request(anna, 'GET', '/v1/rules');
+  const expected = known.rules.map(({ id, version }: { id: string; version: number }) => `${id} ${version}`).sort();
+  assert.ok(expected.length > 1);
+  const written = async () => {
+    const values = await fixture.values('again.rules');
+    return values.map(({ key, value }) => `${key} ${ruleFromBytes(value).version}`);
+  };
+  await control.stop();
+  // Of two processes that start at once, or after a stop, the second one leaves alone what waits.
+  const [waiting] = expected;
+  await fixture.database.query(
+    `INSERT INTO outbox (topic, key, value, at_ms)
+     SELECT 'rules', id, convert_to(body, 'UTF8'), 0 FROM rules WHERE id = $1`,
+    [waiting.split(' ')[0]],
+  );
+  // To a process with another prefix, its topics are new.
+  const settings = { topicPrefix: 'again' };
+  const next = await fixture.start('c2', { settings });
+  await eventually(async () => assert.deepEqual((await written()).sort(), expected));
+  await next.stop();
+  const last = await fixture.start('c3', { settings });
+  assert.equal((await last.request(engineer, 'PUT', '/v1/rules/last', body)).status, 200);
+  await eventually(async () => assert.ok((await written()).includes('last 1')));
+  assert.equal((await written()).length, expected.length + 1);
+});
