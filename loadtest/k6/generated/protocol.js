@@ -6890,6 +6890,7 @@ var tailrace = $root.tailrace = (() => {
 			AlarmCheckpoint.prototype.events = 0;
 			AlarmCheckpoint.prototype.state = $util.newBuffer([]);
 			AlarmCheckpoint.prototype.transitions = $util.emptyArray;
+			AlarmCheckpoint.prototype.answeredMs = 0;
 			AlarmCheckpoint.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -6900,6 +6901,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.events != null && $Object.hasOwnProperty.call(message, "events") && (typeof message.events === "object" ? message.events.low || message.events.high : message.events !== 0)) writer.uint32(32).uint64(message.events);
 				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state.length) writer.uint32(42).bytes(message.state);
 				if (message.transitions != null && message.transitions.length) for (let i = 0; i < message.transitions.length; ++i) $root.tailrace.v1.AlarmTransition.encode(message.transitions[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+				if (message.answeredMs != null && $Object.hasOwnProperty.call(message, "answeredMs") && (typeof message.answeredMs === "object" ? message.answeredMs.low || message.answeredMs.high : message.answeredMs !== 0)) writer.uint32(56).uint64(message.answeredMs);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -6954,6 +6956,11 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 2) break;
 							if (!(message.transitions && message.transitions.length)) message.transitions = [];
 							message.transitions.push($root.tailrace.v1.AlarmTransition.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.answeredMs = value;
+							else delete message.answeredMs;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);

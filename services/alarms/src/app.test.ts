@@ -547,6 +547,108 @@ test('no device is stale because alarms was away, and one that does not report i
   );
 });
 
+/** Devices are stale after 10 s, and have a grace of 15 s. */
+async function withGrace(run: (cluster: AlarmsCluster) => Promise<void>): Promise<void> {
+  await withAlarms(
+    async (cluster) => {
+      await cluster.rule({ condition: { kind: 'stale', afterMs: 10_000 } });
+      await run(cluster);
+    },
+    { graceMs: 15_000 },
+  );
+}
+
+/** The log is away from all nodes. */
+async function interrupt(cluster: AlarmsCluster, ms: number): Promise<void> {
+  for (const { log } of cluster.nodes) log.disconnect(3_600_000);
+  await cluster.settle(ms);
+  for (const { log } of cluster.nodes) log.reconnect();
+}
+
+/** Asserts that the device is stale after its grace, which has started now, and not before. */
+async function assertGrace(cluster: AlarmsCluster, message: string): Promise<void> {
+  await cluster.settle(24_000);
+  assert.deepEqual(await cluster.statesOf(press), [], message);
+  await cluster.settle(7_000);
+  assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged'], message);
+}
+
+test('devices have a grace if the log was away, and another node has their partition afterwards', async () => {
+  for (const next of ['one that was away from the log', 'one that has started later']) {
+    await withGrace(async (cluster) => {
+      await cluster.start('a');
+      if (next.includes('away')) await cluster.start('b');
+      await cluster.settle(6_000);
+      await cluster.report(press, 70);
+      await cluster.settle(1_000);
+      cluster.crash(cluster.ownerOf(press));
+      await interrupt(cluster, 8_000);
+      if (next.includes('later')) await cluster.start('c');
+      await assertGrace(cluster, next);
+    });
+  }
+});
+
+test('a grace is in force after a takeover, whenever its owner is killed', async () => {
+  for (const killedAfterMs of [50, 600, 1_200, 6_000]) {
+    await withGrace(async (cluster) => {
+      await cluster.start('a');
+      await cluster.start('b');
+      await cluster.report(press, 70);
+      await cluster.settle(1_000);
+      await interrupt(cluster, 8_000);
+      await cluster.settle(killedAfterMs);
+      cluster.crash(cluster.ownerOf(press));
+      await cluster.settle(24_000 - killedAfterMs);
+      assert.deepEqual(await cluster.statesOf(press), [], `killed after ${killedAfterMs} ms`);
+      // Without a checkpoint that has this one, the next owner starts another one.
+      await cluster.settle(8_000);
+      assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged'], `killed after ${killedAfterMs} ms`);
+    });
+  }
+});
+
+test('a checkpoint that was on its way while the log was away does not hide that from the next owner', async () => {
+  await withGrace(async (cluster) => {
+    const nodes = [await startPausable(cluster, 'a'), await startPausable(cluster, 'b')];
+    await cluster.settle(4_000);
+    await cluster.report(press, 70);
+    await cluster.settle(500);
+    for (const { paused } of nodes) paused.pause('checkpoints');
+    await cluster.settle(1_000);
+    await interrupt(cluster, 8_000);
+    for (const { paused } of nodes) paused.resume();
+    await cluster.settle(10);
+    await cluster.kill(cluster.ownerOf(press));
+    await assertGrace(cluster, 'killed after its checkpoint');
+  });
+});
+
+test('a device that has first reported after the last checkpoint has a grace, too', async () => {
+  await withGrace(async (cluster) => {
+    cluster.crash(await cluster.start('a'));
+    await cluster.report(press, 70);
+    await cluster.settle(60_000);
+    // The watermark follows them, before the end of the log is evaluated.
+    for (let line = 0; line < 20; line++) await cluster.report(`plant.line${line}`, 70);
+    await cluster.start('b');
+    await assertGrace(cluster, 'new');
+  });
+});
+
+test('a takeover delays no stale device if the log was there for the next owner, however long it takes', async () => {
+  await withGrace(async (cluster) => {
+    await cluster.start('a');
+    await cluster.start('b');
+    await cluster.settle(4_000);
+    await cluster.report(press, 70);
+    await cluster.settle(500);
+    cluster.crash(cluster.ownerOf(press));
+    await cluster.settle(11_000);
+    assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged']);
+  });
+});
+
 test('while the log takes no transitions, no further reports are evaluated than the limit, and all follow later', async () => {
   await withAlarms(
     async (cluster) => {

@@ -13,6 +13,7 @@ import { registerAlarmMetrics } from './metrics.ts';
 import { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import { AlarmOwnership } from './ownership/alarm-ownership.ts';
 import { EventWriters } from './ownership/event-writer.ts';
+import { LogAnswers } from './ownership/log-answers.ts';
 import type { EvaluationCounts, PartitionContext } from './ownership/partition-alarms.ts';
 import { partitionKeys } from './ownership/partition-keys.ts';
 import { Recovery } from './ownership/recovery.ts';
@@ -183,9 +184,11 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     onFenced: (partition, owner) => ownership.fenced(partition, owner),
     onRejected: (partition, seq, device, error) => onRejected.write(() => ({ partition, seq, device, error })),
   };
+  const answers = new LogAnswers();
   const recovery = new Recovery({
     ...{ eventLog, clock, topics, keys, node, process: randomUUID(), context, defer },
-    limits: { slackMs, graceMs, checkpointMs, lookbackMs },
+    limits: { slackMs, graceMs, lookbackMs },
+    answers,
   });
   const epochWatch = epochWatchFrom(options, topics);
   const measures = registerAlarmMetrics(metrics, {
@@ -203,7 +206,8 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     }),
   });
   const ownership: AlarmOwnership = new AlarmOwnership({
-    ...{ eventLog, clock, logger, random, topics, node, flushMs, checkpointMs, writers, recovery, defer },
+    ...{ eventLog, clock, logger, random, topics, node, flushMs, checkpointMs, writers, recovery, answers },
+    defer,
     group: `${config.topicPrefix}.alarms`,
     onLogError: () => epochWatch?.check(),
     onRecovered: (seconds) => measures.takeoverSeconds.observe(seconds),

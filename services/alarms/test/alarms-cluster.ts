@@ -109,6 +109,15 @@ export class AlarmsCluster {
     this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 
+  /** Returns the node that evaluates a device. */
+  ownerOf(device: string): TestNode {
+    const isOwner = ({ alarms }: TestNode) =>
+      [...alarms.node!.ownership.owned()].some((each) => each.devices.has(device));
+    const owner = this.nodes.find(isOwner);
+    assert.ok(owner, `expected an owner of ${device}, got none`);
+    return owner;
+  }
+
   async stop(node: TestNode): Promise<void> {
     this.nodes.splice(this.nodes.indexOf(node), 1);
     const stopped = node.alarms.stop().then(() => node.log.close());

@@ -761,6 +761,9 @@ export namespace tailrace {
             /** AlarmCheckpoint transitions. */
             transitions: tailrace.v1.AlarmTransition.$Properties[];
 
+            /** AlarmCheckpoint answeredMs. */
+            answeredMs: number;
+
             /**
              * Encodes the specified AlarmCheckpoint message. Does not implicitly {@link tailrace.v1.AlarmCheckpoint.verify|verify} messages.
              * @param message AlarmCheckpoint message or plain object to encode
@@ -803,6 +806,9 @@ export namespace tailrace {
                 /** AlarmCheckpoint transitions */
                 transitions?: (tailrace.v1.AlarmTransition.$Properties[]|null);
 
+                /** AlarmCheckpoint answeredMs */
+                answeredMs?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -815,6 +821,7 @@ export namespace tailrace {
               events?: number|null;
               state?: Uint8Array|null;
               transitions?: tailrace.v1.AlarmTransition.$Shape[]|null;
+              answeredMs?: number|null;
               $unknowns?: Uint8Array[];
             };
         }

@@ -1095,6 +1095,7 @@ export const tailrace = $root.tailrace = (() => {
             AlarmCheckpoint.prototype.events = 0;
             AlarmCheckpoint.prototype.state = $util.newBuffer([]);
             AlarmCheckpoint.prototype.transitions = $util.emptyArray;
+            AlarmCheckpoint.prototype.answeredMs = 0;
 
             AlarmCheckpoint.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1116,6 +1117,8 @@ export const tailrace = $root.tailrace = (() => {
                 if (message.transitions != null && message.transitions.length)
                     for (let i = 0; i < message.transitions.length; ++i)
                         $root.tailrace.v1.AlarmTransition.encode(message.transitions[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.answeredMs != null && $Object.hasOwnProperty.call(message, "answeredMs") && (typeof message.answeredMs === "object" ? message.answeredMs.low || message.answeredMs.high : message.answeredMs !== 0))
+                    writer.uint32(56).uint64(message.answeredMs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1200,6 +1203,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.transitions && message.transitions.length))
                                 message.transitions = [];
                             message.transitions.push($root.tailrace.v1.AlarmTransition.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.answeredMs = value;
+                            else
+                                delete message.answeredMs;
                             continue;
                         }
                     }

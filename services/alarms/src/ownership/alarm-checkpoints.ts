@@ -29,8 +29,8 @@ export interface RestoredPartition {
   readonly covered: Covered | undefined;
   /** Position of the last `AlarmOwner` that the checkpoints know; 0: none. */
   readonly owner: number;
-  /** When the last checkpoint was written, epoch ms by the clock of the log; 0: never. */
-  readonly writtenMs: number;
+  /** The states know of each interruption of the log before this time, epoch ms by the clock of the owner; 0: none. */
+  readonly answeredMs: number;
 }
 
 export interface AlarmCheckpointsOptions {
@@ -80,7 +80,7 @@ export class AlarmCheckpoints {
     let covered: Covered | undefined;
     let hidden: Covered = { telemetry: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY };
     let owner = 0;
-    let writtenMs = 0;
+    let answeredMs = 0;
     for await (const records of eventLog.read(topic, partition, { from: 0 })) {
       for (const record of records) {
         const { key, value, timeMs, unreadable, emptyUntil } = record;
@@ -96,12 +96,15 @@ export class AlarmCheckpoints {
         owner = Math.max(owner, checkpoint.owner);
         if (key === keys[partition]) {
           covered = { telemetry, events };
-          writtenMs = timeMs;
+          // What a process writes that has lost the partition does not have the states of the owner.
+          const isOfOwner = checkpoint.owner === owner || answeredMs === 0;
+          const writtenMs = checkpoint.answeredMs || timeMs;
+          answeredMs = isOfOwner ? writtenMs : Math.min(answeredMs, writtenMs);
         } else devices.set(key, { telemetry, events, state, transitions });
       }
     }
     if (covered !== undefined) covered = earlier(covered, hidden);
-    return { devices, covered, owner, writtenMs };
+    return { devices, covered, owner, answeredMs };
   }
 
   /** Appends states of devices. Rejects if the log is unavailable; a state that is too large is counted. */
@@ -137,10 +140,11 @@ export class AlarmCheckpoints {
     return { key: device, value };
   }
 
-  /** Returns the record of a whole partition. */
-  partitionRecord(partition: number, owner: number, { telemetry, events }: Covered): NewRecord {
+  /** Returns the record of a whole partition. `answeredMs`: see `RestoredPartition`. */
+  partitionRecord(partition: number, owner: number, { telemetry, events }: Covered, answeredMs: number): NewRecord {
     const { epoch, keys } = this.#options;
-    return { key: keys[partition]!, value: AlarmCheckpoint.encode({ epoch, owner, telemetry, events }).finish() };
+    const value = AlarmCheckpoint.encode({ epoch, owner, telemetry, events, answeredMs }).finish();
+    return { key: keys[partition]!, value };
   }
 
   #checkpointFrom(

@@ -13,6 +13,7 @@ import { retry } from '@tailrace/platform/retry';
 import type { tailrace } from '@tailrace/protocol/generated';
 import type { Covered } from './alarm-checkpoints.ts';
 import type { EventWriters } from './event-writer.ts';
+import type { LogAnswers } from './log-answers.ts';
 import type { PartitionAlarms } from './partition-alarms.ts';
 import type { AlarmTopics, Recovery } from './recovery.ts';
 
@@ -44,6 +45,7 @@ export interface AlarmOwnershipOptions {
   readonly checkpointMs: number;
   readonly writers: EventWriters;
   readonly recovery: Pick<Recovery, 'recover'>;
+  readonly answers: LogAnswers;
   readonly onLogError: () => void;
   /** Called with the time that a takeover took, seconds. */
   readonly onRecovered: (seconds: number) => void;
@@ -341,11 +343,14 @@ export class AlarmOwnership {
   async #pollEndOffsets(): Promise<void> {
     if (this.#isPolling || this.#isStopping) return;
     this.#isPolling = true;
-    const { eventLog, topics, clock } = this.#options;
+    const { eventLog, topics, clock, answers } = this.#options;
     const monotonicMs = clock.monotonic();
     const epochMs = clock.now();
     try {
       const endOffsets = await eventLog.endOffsets(topics.telemetry, endOffsetsWaitMs);
+      const answeredMs = clock.monotonic();
+      for (const [partition, end] of endOffsets.entries())
+        if (end !== undefined) answers.answered(partition, answeredMs);
       for (const alarms of this.owned()) {
         const end = endOffsets[alarms.number];
         if (end !== undefined) alarms.takeLogEnd(monotonicMs, epochMs, end);

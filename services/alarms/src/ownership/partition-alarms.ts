@@ -95,6 +95,8 @@ export class PartitionAlarms {
   #isCheckpointing = false;
   /** Of the report that is being evaluated. */
   #receivedMs: number | undefined;
+  /** The last grace, epoch ms. */
+  #grace = { fromMs: Number.NEGATIVE_INFINITY, untilMs: Number.NEGATIVE_INFINITY };
 
   constructor(options: {
     readonly number: number;
@@ -135,6 +137,8 @@ export class PartitionAlarms {
       counts.reports++;
       this.#receivedMs = report.received;
       this.#apply(device, record.seq, () => device.alarms.report(report, record.seq));
+      // From before the interruption, of a device that the checkpoints did not have.
+      if ((report.received ?? report.time) < this.#grace.fromMs) this.#excuse(device);
       this.#receivedMs = undefined;
     }
     if (report.received !== undefined) this.watermark.onReport(report.received, clock.now());
@@ -245,11 +249,14 @@ export class PartitionAlarms {
     const { clock } = this.#context;
     const untilMs = this.watermark.resumed(clock.monotonic(), clock.now());
     if (untilMs === undefined) return;
-    for (const device of this.devices.values()) {
-      device.alarms.excuse(untilMs);
-      device.isChanged = true;
-      this.#schedule(device, Number.NEGATIVE_INFINITY);
-    }
+    this.#grace = { fromMs: clock.now(), untilMs };
+    for (const device of this.devices.values()) this.#excuse(device);
+  }
+
+  #excuse(device: AlarmDevice): void {
+    device.alarms.excuse(this.#grace.untilMs);
+    device.isChanged = true;
+    this.#schedule(device, Number.NEGATIVE_INFINITY);
   }
 
   #reached(): void {
@@ -384,6 +391,8 @@ export class PartitionAlarms {
     const { checkpoints, clock } = this.#context;
     const startedMs = clock.monotonic();
     const at = this.covered;
+    // An interruption that is found meanwhile is in none of these states, or not in all of them.
+    const answeredMs = Math.floor(clock.now() - this.watermark.silentMs(startedMs));
     const changed = [...this.devices.values()].filter(({ isChanged }) => isChanged);
     let left: readonly AlarmDevice[] = changed;
     try {
@@ -395,7 +404,7 @@ export class PartitionAlarms {
       }
       left = [];
       if (!(await this.writer.flushed())) return;
-      await checkpoints.append([checkpoints.partitionRecord(this.number, this.owner, at)]);
+      await checkpoints.append([checkpoints.partitionRecord(this.number, this.owner, at, answeredMs)]);
       this.checkpointedMs = startedMs;
     } catch {
       checkpoints.counts.failures++;

@@ -4,6 +4,7 @@ import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { DeviceAlarms } from '../device-alarms.ts';
 import type { Covered, RestoredPartition } from './alarm-checkpoints.ts';
+import { interruptedMs, type LogAnswers } from './log-answers.ts';
 import { PartitionAlarms, type PartitionContext, type PositionedAction } from './partition-alarms.ts';
 import { Watermark, type WatermarkLimits } from './watermark.ts';
 
@@ -11,9 +12,6 @@ const { Event } = tailrace.v1;
 
 /** Records taken in one turn of the event loop: about a millisecond. */
 const recordsPerTurn = 250;
-/** Nothing was evaluated before the takeover if the last checkpoint is older than this many of their intervals. */
-const checkpointsMissing = 3;
-const interruptedMsMin = 10_000;
 
 export interface AlarmTopics {
   readonly telemetry: string;
@@ -30,7 +28,8 @@ export interface RecoveryOptions {
   /** Random for each start of the process. */
   readonly process: string;
   readonly context: PartitionContext;
-  readonly limits: WatermarkLimits & { readonly checkpointMs: number; readonly lookbackMs: number };
+  readonly limits: WatermarkLimits & { readonly lookbackMs: number };
+  readonly answers: LogAnswers;
   /** Calls once in a later turn of the event loop. */
   readonly defer: (call: () => void) => void;
 }
@@ -77,7 +76,7 @@ export class Recovery {
       number,
       owner,
       at: { telemetry: at.telemetry, events: owner + 1 },
-      watermark: new Watermark(limits, clock.monotonic(), this.#isInterrupted(restored)),
+      watermark: new Watermark(limits, clock.monotonic(), this.#isInterrupted(number, restored)),
       context,
     });
     try {
@@ -104,11 +103,17 @@ export class Recovery {
     return position!.seq;
   }
 
-  /** Returns whether nothing was evaluated for some time: the devices then have a grace to report again. */
-  #isInterrupted({ writtenMs }: RestoredPartition): boolean {
-    const { clock, limits } = this.#options;
-    const allowedMs = Math.max(interruptedMsMin, checkpointsMissing * limits.checkpointMs);
-    return writtenMs > 0 && clock.now() - writtenMs > allowedMs;
+  /**
+   * Returns whether the log may have been interrupted since the last checkpoint: neither its owner nor this process has
+   * had answers for some time. The devices then have a grace to report again. One that the former owner has given is in
+   * the checkpoint, or this process does not know of these answers either.
+   */
+  #isInterrupted(number: number, { answeredMs }: RestoredPartition): boolean {
+    const { clock, answers } = this.#options;
+    const monotonicMs = clock.monotonic();
+    // Its bounds were read just now.
+    const sinceMs = clock.now() - (monotonicMs - answers.answered(number, monotonicMs));
+    return answeredMs > 0 && sinceMs - answeredMs > interruptedMs;
   }
 
   /** Resolves with the positions from which the topics are read, and the end of the telemetry. */

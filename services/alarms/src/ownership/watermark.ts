@@ -1,5 +1,5 @@
-/** The end of a partition is polled every 500 ms. If that fails for this long, the log was interrupted. */
-const interruptedMs = 3_000;
+import { interruptedMs } from './log-answers.ts';
+
 /** A wall clock that is this far behind the watermark was set back: the watermark follows it. */
 const setBackMsMin = 10_000;
 
@@ -41,7 +41,7 @@ export class Watermark {
   #answeredMs: number;
   #isInterrupted: boolean;
 
-  /** `isInterrupted`: whether nothing was evaluated for some time before this node has taken over. */
+  /** `isInterrupted`: whether the log may have been interrupted before this node has taken over. */
   constructor(limits: WatermarkLimits, monotonicMs: number, isInterrupted: boolean) {
     this.#limits = limits;
     this.#throughMs = monotonicMs;
@@ -57,6 +57,11 @@ export class Watermark {
   /** Returns how long ago the partition was known to be evaluated to its end, ms. */
   ageMs(monotonicMs: number): number {
     return Math.max(0, monotonicMs - this.#throughMs);
+  }
+
+  /** Returns how long ago the log has answered last, ms. */
+  silentMs(monotonicMs: number): number {
+    return Math.max(0, monotonicMs - this.#answeredMs);
   }
 
   /**
