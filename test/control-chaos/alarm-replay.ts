@@ -78,7 +78,7 @@ export interface ReplayVerdict {
 }
 
 interface Excuse {
-  /** Of the rule. An owner that takes over just after the interruption may not know of it. */
+  /** Of the rule: the transitions of each one show the grace by themselves. */
   readonly rule: string;
   /** Before the report of this index. */
   readonly before: number;
@@ -173,10 +173,7 @@ class Replay {
 
   #take(answer: Extract<AlarmAnswer, { transition: unknown }>): void {
     const { transition, place } = answer;
-    if (this.#pending() === undefined) {
-      this.#forgetGrace(answer);
-      this.#moveTo(place);
-    }
+    if (this.#pending() === undefined) this.#moveTo(place);
     if (this.#difference !== '') return;
     const { action: id = '' } = transition;
     if (this.#pending() === undefined && id !== '') {
@@ -193,16 +190,6 @@ class Replay {
     const hash = transitionId(transition.rule, device, eventsEpoch, transition.number);
     if (transition.id !== hash) return void this.#differ(`${got}: expected the ID ${hash}, got ${transition.id}`);
     this.#transitions++;
-  }
-
-  /** An owner that has taken over after the interruption may not know of it: the device is stale by its last report. */
-  #forgetGrace({ transition: { rule, seq, cause }, place }: Extract<AlarmAnswer, { transition: unknown }>): void {
-    if (cause !== 'raised' || place.cause !== 'received_timer') return;
-    const condition = this.#history.rules.find(({ id }) => id === rule)?.condition;
-    const received = this.#history.reports.find((each) => each.seq === seq)?.report.received;
-    if (condition?.kind !== 'stale' || received === undefined) return;
-    if (place.atMs === received + condition.afterMs + latenessMs && this.#excuses.some((each) => each.rule === rule))
-      this.#reference.forgetGrace(rule, received);
   }
 
   #refuse({ action: id, rule, code }: { action: string; rule: string; code: string }): void {
@@ -308,8 +295,7 @@ class Replay {
     let untilMs: number;
     let isOpen = false;
     const next = reports.find((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
-    const raisedMs = raised !== undefined && 'transition' in raised ? (raised.place.atMs ?? 0) - waitMs : 0;
-    if (raisedMs > seenMs) untilMs = raisedMs;
+    if (raised !== undefined && 'transition' in raised) untilMs = (raised.place.atMs ?? 0) - waitMs;
     else if (next !== undefined) {
       untilMs = Math.max(next.report.received ?? 0, this.#advancedMs) - waitMs + 1;
       isOpen = true;

@@ -233,12 +233,6 @@ export class ReferenceAlarms {
     }
   }
 
-  /** The grace of a rule is lost: its device was seen at this time. */
-  forgetGrace(rule: string, received: number): void {
-    const alarm = this.#alarms.find((each) => each.rule.id === rule);
-    if (alarm?.seen !== undefined && !alarm.isStale) alarm.seen = { ...alarm.seen, received };
-  }
-
   /** One instant after the other, until none is due. */
   advance(watermark: number): void {
     for (;;) {
