@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { OutboxTopic } from '@tailrace/control/journal';
 import { auditTopicSpec } from '@tailrace/control/topics';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import { configSchema as fanoutSchema } from '@tailrace/fanout/config';
@@ -38,6 +39,22 @@ test('the topics are those that the services create', () => {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
   assert.equal((at(topics.get('tailrace.dead-letter'), 'spec.config') as Values)['cleanup.policy'], 'delete');
+});
+
+test('control may write each topic to which its outbox moves records', () => {
+  const user = objectsOf('deploy/strimzi/users.yaml').find(({ metadata }) => metadata.name === 'tailrace-control');
+  const rules = at(user, 'spec.authorization.acls') as Values[];
+  const outbox: Readonly<Record<OutboxTopic, true>> = {
+    events: true,
+    rules: true,
+    devices: true,
+    audit: true,
+    control: true,
+  };
+  for (const topic of Object.keys(outbox)) {
+    const rule = rules.find((each) => at(each, 'resource.name') === `tailrace.${topic}`);
+    assert.ok((rule?.['operations'] as readonly string[] | undefined)?.includes('Write'), topic);
+  }
 });
 
 test('values-production matches the users and brokers of deploy/strimzi', async () => {
