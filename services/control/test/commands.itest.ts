@@ -245,7 +245,7 @@ test('a dry run checks a command, and accepts none', async () => {
   assert.equal((await submit({ device, dryRun: true }, await tokenOf('carl', { command: [] }))).status, 403);
 });
 
-test('a deadline that has passed, one too far ahead, and an expression that is none are refused with what was expected', async () => {
+test('a deadline that has passed, one too far ahead, and an invalid expression are refused with what was expected', async () => {
   for (const [fields, message] of [
     [{ deadline: Date.now() - 1 }, /deadline: expected a time after/],
     [{ deadline: Date.now() + 90_000_000 }, /deadline: expected a time after/],

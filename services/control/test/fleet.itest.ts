@@ -206,8 +206,8 @@ test('what is refused has a clear answer: too many devices, none, without right 
   await refused({ group: 'g1' }, 400, /expected one of pattern, group and devices, got 2/);
   await refused({ pattern: undefined, group: 'unknown' }, 404, /group: expected an existing one/);
   await refused({ pattern: 'plant1.g.>', rate: { perMinute: 100, factor: 2, perMinuteMax: 50 } }, 400, /perMinuteMax/);
-  const million = Array.from({ length: 100_001 }, () => 'plant1.h.m001');
-  assert.equal((await start({ pattern: undefined, devices: million })).status, 413);
+  const tooMany = Array.from({ length: 100_001 }, () => 'plant1.h.m001');
+  assert.equal((await start({ pattern: undefined, devices: tooMany })).status, 413);
 });
 
 test('its progress is streamed, at most one event a second, until it is final', async () => {

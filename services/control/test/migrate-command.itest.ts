@@ -55,7 +55,7 @@ test('the environment of a control process serves as it is, and a setting of not
   assert.match(output, /databseUrl|TAILRACE_DATABSE_URL/);
 });
 
-test('a store of a newer program, and a server that is away, end with 1 and the reason', async () => {
+test('a store of a newer program, and a server that is away, are errors with the exit code 1 and the reason', async () => {
   const url = await postgres.createDatabase();
   assert.equal((await migrateCommand({ TAILRACE_DATABASE_URL: url })).code, 0);
   const access = databaseAccessFrom(z.strictObject(databaseSettings).parse({ databaseUrl: url }), systemClock);

@@ -97,8 +97,7 @@ class ClaimLost extends TailraceError {
  * - **Which events count** is decided by `AlarmOrder`, from the stored numbers and the last owner.
  * - **A gap.** If the log has removed events that were not read, as after a day without PostgreSQL, or if the topic was
  *   re-created, current alarms come from the checkpoints of alarms: those are read before the end of the events is, and
- *   are applied after all events before it, so that they only add what the topic no longer has. They
- *   trigger nothing.
+ *   are applied after all events before it, so that they only add what the topic no longer has. They trigger nothing.
  */
 export class AlarmReader {
   readonly #options: AlarmReaderOptions;

@@ -48,7 +48,7 @@ test('a device without any value makes a condition unknown', () => {
   assert.throws(() => assertConditionMet(device, condition, compiledCondition(condition), undefined), /got unknown/);
 });
 
-test('an expression that is none is refused with its place, and its cost is bounded', () => {
+test('an invalid expression is refused with its place, and its cost is bounded', () => {
   const invalid = (condition: Partial<CommandCondition>, message: RegExp) =>
     assert.throws(
       () => assertCondition({ onlyIf: '', seen: {}, ...condition }),

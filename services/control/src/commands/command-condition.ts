@@ -10,7 +10,7 @@ import type { CurrentDevice, FanoutOwners } from '../registry/fanout-owners.ts';
  *
  * The last values are those of the fanout node that owns the partition of the device. A reading on its way, from the
  * device to there, is not among them, and the device may change between the check and the command. So it protects from
- * a decision on values that others have changed meanwhile. It is no interlock: that belongs into the machine.
+ * a decision on values that others have changed meanwhile. It is no interlock: that belongs in the machine.
  */
 
 /** Of a command: `onlyIf` is '' for none. */
@@ -29,7 +29,7 @@ export interface ReadValue {
 export const onlyIfCharactersMax = 1_000;
 /** Tags in `seen`. */
 export const seenTagsMax = 32;
-/** For the reply of the fanout node, ms. */
+/** Deadline of the reply of the fanout node, ms. */
 const readMs = 1_000;
 /** Values that an error names. */
 const namedMax = 5;
@@ -50,7 +50,7 @@ export function compiledCondition({ onlyIf }: CommandCondition): Expression | un
   }
 }
 
-/** Throws `invalid_message` for an expression that is none, and for more than 32 tags in `seen`. */
+/** Throws `invalid_message` for an invalid expression or position, and beyond the limits of characters and tags. */
 export function assertCondition(condition: CommandCondition): void {
   const { onlyIf, seen } = condition;
   if (onlyIf.length > onlyIfCharactersMax)
@@ -78,7 +78,7 @@ export class CommandConditions {
   /**
    * Resolves with the values that the condition has read, by tag, if it holds now. Rejects with `conflict` and these
    * values if it does not, or is unknown; with `unavailable` if the values cannot be read; with `invalid_message` for
-   * an expression that is none.
+   * an invalid expression.
    */
   async assertMet(device: string, condition: CommandCondition): Promise<Readonly<Record<string, ReadValue>>> {
     const expression = compiledCondition(condition);

@@ -58,13 +58,13 @@ export interface CommandServiceOptions {
   /** Open commands of the installation, and of one device. */
   readonly openMax: number;
   readonly deviceOpenMax: number;
-  /** Commands that one subject submits a second, with the burst of ten seconds. */
+  /** Commands of one subject a second; it may send those of ten seconds at once. */
   readonly subjectPerSecond: number;
   /** Whether nothing new is accepted, because the log is behind. */
   readonly isLogBehind: () => boolean;
 }
 
-/** Between two counts of all open commands, ms. */
+/** Interval of the counts of all open commands, ms. */
 const countEveryMs = 1_000;
 /** Subjects whose rate is remembered; the one that came first is forgotten. */
 const subjectsMax = 10_000;
@@ -89,7 +89,7 @@ export class CommandService {
 
   /**
    * Accepts a command, durably, and starts to send it. Resolves with it; with the command that has the sender's key
-   * already, whatever has become of it. Rejects with `forbidden`, `conflict` (a lease of another subject; the key of
+   * already, in whichever state. Rejects with `forbidden`, `conflict` (a lease of another subject; the key of
    * another command; a condition that does not hold), `invalid_message`, `rate_limited`, `unavailable`: then nothing is
    * sent.
    */
@@ -103,7 +103,10 @@ export class CommandService {
       assertMayCommand(requester, device);
       if (submission.via !== '') assertMayCommand(requester, submission.via);
       if (isLogBehind())
-        throw new TailraceError('unavailable', 'commands: expected the log to take records, and it is far behind');
+        throw new TailraceError(
+          'unavailable',
+          'commands: expected a log that takes records, got one that is far behind',
+        );
       await this.#assertOpen();
       if (submission.dryRun) return await this.#dryRun(requester, submission);
       const checked = await this.#checked(requester, submission);
@@ -316,7 +319,7 @@ export class CommandService {
     if (tat === undefined)
       throw new TailraceError(
         'rate_limited',
-        `commands: expected at most ${this.#rate.perSecond} a second of one subject`,
+        `commands: expected at most ${this.#rate.perSecond} a second of one subject, got one more`,
       );
     this.#rates.delete(subject);
     this.#rates.set(subject, tat);

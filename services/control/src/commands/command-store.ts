@@ -11,8 +11,8 @@ type CommandRow = Omit<Command, 'before' | 'after'> & {
 };
 
 const columns = `id, position, sender, key, device, via, name, params, qos, deadline_ms AS deadline,
-  accepted_ms AS accepted, fence, replaces, only_if AS "onlyIf", seen, traceparent, approver, state, awaits, is_final AS "isFinal", number,
-  changed_ms AS changed, code, message, confirmed_by AS "confirmedBy", value_before AS before, value_after AS after,
+  accepted_ms AS accepted, fence, replaces, only_if AS "onlyIf", seen, traceparent, approver, state, awaits,
+  is_final AS "isFinal", number, changed_ms AS changed, code, message, confirmed_by AS "confirmedBy", value_before AS before, value_after AS after,
   is_requested AS "isRequested", node, cancel_by AS "cancelBy"`;
 
 /** Commands that a list has at most. */

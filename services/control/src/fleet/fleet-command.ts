@@ -28,7 +28,7 @@ export type FleetDeviceState = 'pending' | 'skipped' | CommandProgress;
 /** Devices a minute that get their command, as it grows with those that are done. */
 export interface FleetRate {
   readonly perMinute: number;
-  /** After each `growAfter` devices that are done, the rate is multiplied by it. 1: it does not grow. */
+  /** The rate is multiplied by it after each `growAfter` devices that are done. 1: it does not grow. */
   readonly factor: number;
   readonly growAfter: number;
   readonly perMinuteMax: number;
@@ -36,9 +36,9 @@ export interface FleetRate {
 
 /** When a fleet command stops by itself. */
 export interface FleetStop {
-  /** In (0, 1]: of the devices that have finished, those that failed, expired or are unconfirmed. */
+  /** Share of the finished devices that have failed, have expired or are unconfirmed, above 0 to 1. */
   readonly failedShare: number;
-  /** With fewer devices that have finished, it does not stop. */
+  /** It does not stop before this number of devices has finished. */
   readonly devicesMin: number;
 }
 
@@ -51,7 +51,7 @@ export const fleetLimits = {
   confirmMs: 86_400_000,
 } as const;
 
-/** Devices of a fleet command, by what has become of them. */
+/** Devices of a fleet command by their states. */
 export interface FleetCounts {
   readonly byState: Readonly<Partial<Record<FleetDeviceState, number>>>;
   /** With a command that is not final. */
@@ -72,7 +72,7 @@ export interface FleetSituation {
   readonly createdMs: number;
 }
 
-/** What is to be done. */
+/** What a step does. */
 export interface FleetStep {
   /** Undefined: the state stays. */
   readonly transition?: { readonly state: FleetState; readonly isFinal: boolean; readonly message: string };
@@ -83,11 +83,11 @@ export interface FleetStep {
   readonly dueMs: number;
 }
 
-/** Between two steps while commands are open, ms. */
+/** Interval of the steps while commands are open, ms. */
 const checkMs = 500;
-/** At most this time of a rate is caught up after a process has stopped, ms. */
+/** Devices of at most this time are caught up after a process has stopped, ms. */
 const burstMs = 1_000;
-/** Devices of one step, so that a process has submitted their commands within its claim. */
+/** Devices that one step starts: a process submits their commands within its claim. */
 const startsMax = 100;
 /** Nothing is due until a person acts. */
 const neverMs = 8.64e15;
@@ -97,7 +97,7 @@ export function rateOf({ perMinute, factor, growAfter, perMinuteMax }: FleetRate
   return Math.min(Math.max(perMinute, perMinuteMax), perMinute * factor ** Math.floor(done / growAfter));
 }
 
-/** Returns what is to be done about a fleet command now. */
+/** Returns the step that is due at `nowMs`, epoch ms. `counts`: of the same transaction as `fleet`. */
 export function stepOf(fleet: FleetSituation, counts: FleetCounts, nowMs: number): FleetStep {
   const { state, nextMs } = fleet;
   const stays = { starts: 0, nextMs };

@@ -15,9 +15,14 @@ const rateSchema = z.strictObject({
     .max(fleetLimits.perMinuteMax)
     .default(60)
     .describe('Devices a minute that get their command, at the start.'),
-  factor: z.number().min(1).max(5).default(1).describe('The rate is multiplied by it. 1: it does not grow.'),
-  growAfter: z.int().min(1).max(100_000).default(10).describe('After each of as many devices that are done.'),
-  perMinuteMax: z.number().min(0.1).max(fleetLimits.perMinuteMax).default(600).describe('It does not grow beyond it.'),
+  factor: z
+    .number()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('The rate is multiplied by it after each `growAfter` devices that are done. 1: it does not grow.'),
+  growAfter: z.int().min(1).max(100_000).default(10).describe('Devices that are done before the rate grows again.'),
+  perMinuteMax: z.number().min(0.1).max(fleetLimits.perMinuteMax).default(600).describe('The rate at most.'),
 });
 
 const stopSchema = z.strictObject({
@@ -27,7 +32,12 @@ const stopSchema = z.strictObject({
     .max(1)
     .default(0.2)
     .describe('Of the devices that have finished, those that have failed, expired, or are unconfirmed.'),
-  devicesMin: z.int().min(1).max(100_000).default(5).describe('Before as many have finished, it does not stop.'),
+  devicesMin: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(5)
+    .describe('It does not stop before this number of devices has finished.'),
 });
 
 /** A fleet command as a person requests it. */
@@ -36,7 +46,7 @@ export const fleetRequestSchema = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .describe('Of the sender; the same ID is the same fleet command, also after a lost answer.'),
+    .describe('Chosen by the sender: a repeated request with the same ID is the same fleet command.'),
   pattern: patternSchema.optional().describe('All active devices of the registry that it matches.'),
   group: idSchema.optional().describe('Instead: all active devices of a group of the registry.'),
   devices: z.array(deviceSchema).min(1).max(100_000).optional().describe('Instead: these devices.'),
@@ -48,16 +58,16 @@ export const fleetRequestSchema = z.strictObject({
     .min(1_000)
     .max(fleetLimits.deviceTimeoutMsMax)
     .default(60_000)
-    .describe('Deadline of the command of each device, from when it is its turn.'),
+    .describe('How long the command of each device is valid after it was submitted, ms.'),
   rate: rateSchema.default(rateSchema.parse({})),
   stop: stopSchema.default(stopSchema.parse({})),
   order: z
     .enum(['path', 'given', 'random'])
     .default('path')
-    .describe('Of the devices: by path, as in `devices`, or any.'),
+    .describe('Order of the devices: by path, as in `devices`, or random.'),
   devicesMax: z.int().min(1).optional().describe('More devices are refused. Default: the limit of the installation.'),
   lease: z.int().min(0).default(0).describe('Fencing token of the lease that the sender holds; 0: none.'),
-  dryRun: z.boolean().default(false).describe('Checked, and not started: the answer has the devices.'),
+  dryRun: z.boolean().default(false).describe('Checks the request, and starts nothing: the answer has the devices.'),
 });
 
 export type FleetRequest = z.output<typeof fleetRequestSchema>;
@@ -65,7 +75,7 @@ export type FleetRequest = z.output<typeof fleetRequestSchema>;
 /** The part of a request that is stored: without the key of the sender, and without a list of devices. */
 export type StoredRequest = Omit<FleetRequest, 'id' | 'devices' | 'dryRun' | 'devicesMax'>;
 
-/** Throws `invalid_message` for a request that names not exactly one target, and for a command that no device gets. */
+/** Throws `invalid_message` for a request without exactly one target, and for a command that no device can get. */
 export function assertFleetRequest(request: FleetRequest): void {
   const { pattern, group, devices, name, params, qos, rate } = request;
   const targets = [pattern, group, devices].filter((target) => target !== undefined).length;
@@ -76,8 +86,15 @@ export function assertFleetRequest(request: FleetRequest): void {
       'invalid_message',
       `rate.perMinuteMax: expected at least perMinute, ${rate.perMinute}, got ${shown(rate.perMinuteMax)}`,
     );
-  const any = { id: 'fleet', device: 'plant.device', via: '', deadline: 1, issued: 0, fence: 0, session: 0 };
-  assertCommand({ ...any, name, params: params as Record<string, CommandValue>, qos, subject: '', traceparent: '' });
+  const placeholder = { id: 'fleet', device: 'plant.device', via: '', deadline: 1, issued: 0, fence: 0, session: 0 };
+  assertCommand({
+    ...placeholder,
+    name,
+    params: params as Record<string, CommandValue>,
+    qos,
+    subject: '',
+    traceparent: '',
+  });
 }
 
 /** Returns what is stored of a request. */

@@ -11,8 +11,8 @@ const countsSchema = z.partialRecord(z.enum(fleetDeviceStates), z.int());
 
 const fleetSchema = z
   .object({
-    id: z.string().describe('Of control.'),
-    key: z.string().describe('`id` of the sender.'),
+    id: z.string().describe('Chosen by control.'),
+    key: z.string().describe('`id` of the request.'),
     sender: z.string(),
     approver: z.string().optional(),
     scope: z.string().describe('The smallest path or pattern that covers its devices.'),
@@ -62,7 +62,7 @@ const namedMax = 100;
 /** Adds `/v1/fleet-commands`. */
 export function registerFleetRoutes(api: Api, fleets: FleetService, watch: FleetWatch): void {
   registerStart(api, fleets);
-  registerReading(api, fleets, watch);
+  registerQueries(api, fleets, watch);
   const decided: readonly (readonly [FleetDecision, string, string])[] = [
     ['pause', 'Pause a fleet command', 'No further device gets its command. With the role engineer or supervisor.'],
     ['resume', 'Resume a fleet command', 'With the role engineer.'],
@@ -106,7 +106,7 @@ function registerStart(api: Api, fleets: FleetService): void {
   );
 }
 
-function registerReading(api: Api, fleets: FleetService, watch: FleetWatch): void {
+function registerQueries(api: Api, fleets: FleetService, watch: FleetWatch): void {
   api.get(
     '/v1/fleet-commands',
     {

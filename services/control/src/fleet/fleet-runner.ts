@@ -38,16 +38,16 @@ export interface FleetRunnerOptions {
   readonly retentionMs: number;
 }
 
-/** At most between two polls, ms. */
+/** Longest interval of polls, ms. */
 const pollMs = 500;
-/** At least, so that a high rate is submitted in batches. */
+/** Shortest one, ms, so that a high rate is submitted in batches. */
 const pollMsMin = 100;
-/** Until another process may work on a fleet command whose process has stopped. */
+/** How long other processes leave a claimed fleet command alone, ms: its process may have stopped. */
 const claimMs = 10_000;
-/** After an error that may pass. */
+/** Wait before the next attempt after an error that may pass, ms. */
 const retryMs = 1_000;
 const removeEveryMs = 60_000;
-/** Fleet commands that this process works on at once, and commands of one that are submitted at once. */
+/** Fleet commands that this process works on at once, and submissions in progress of each. */
 const concurrentMax = 4;
 const submissionsMax = 16;
 /** Commands that one step confirms or cancels. */
@@ -56,9 +56,9 @@ const decisionsMax = 200;
 type PendingDevice = FleetDevice & { readonly triedMs: number | null };
 
 /**
- * Works on fleet commands: submits the commands of the devices whose turn it is, and stops those of which too many
- * fail. Any process goes on with any of them. A device gets one command: the transaction that accepts it is the one
- * that notes so (migration 006), and its key follows from fleet command and place.
+ * Works on fleet commands: submits the commands of their devices at the rate, and stops a fleet command of which too
+ * many have failed. Any process continues any of them. A device gets one command: the transaction that accepts it also
+ * records it at the device (migration 006), and its key follows from fleet command and place.
  */
 export class FleetRunner {
   readonly #options: FleetRunnerOptions;
@@ -151,8 +151,8 @@ export class FleetRunner {
   }
 
   /**
-   * Decides what is due, and stores it, with the rate as if the devices had their commands. Resolves with these;
-   * undefined if another process works on it.
+   * Decides the step that is due, and stores it as if its devices had their commands. Resolves with these devices;
+   * undefined if another process works on the fleet command.
    */
   async #turn(
     id: string,
@@ -184,7 +184,7 @@ export class FleetRunner {
     });
   }
 
-  /** Rejects for an error of the installation, which passes. */
+  /** Rejects with an error that passes; one of the command itself is recorded at its device. */
   async #submit(fleet: StoredFleet, { place, device, via, triedMs }: PendingDevice): Promise<void> {
     const { commands, context } = this.#options;
     const { database, clock } = context;
@@ -234,7 +234,7 @@ export class FleetRunner {
   }
 }
 
-/** What control itself has done: it has stopped or canceled a fleet command, or the last command of one is final. */
+/** Returns the audit entries of a step that stops or cancels a fleet command, or after which it is final. */
 function actsOf(fleet: StoredFleet, { transition }: FleetStep, counts: FleetCounts, nowMs: number) {
   if (transition === undefined) return [];
   const { state, isFinal, message } = transition;

@@ -42,7 +42,7 @@ export interface FleetPlan {
   readonly isMarked: boolean;
 }
 
-/** A fleet command with what has become of its devices. */
+/** A fleet command with the states of its devices. */
 export interface FleetProgress {
   readonly fleet: StoredFleet;
   readonly counts: FleetCounts;
@@ -63,8 +63,8 @@ export class FleetService {
 
   /**
    * Resolves with what a request would start. Rejects with `forbidden` without the role `engineer` and the right to all
-   * devices, `limit_reached` for more devices than one may have, `not_found` for a group, and `invalid_message`, also
-   * for no device.
+   * devices, `limit_reached` for too many devices, `not_found` for an unknown group, and `invalid_message`, also for no
+   * device.
    */
   async plan(requester: Requester, request: FleetRequest): Promise<FleetPlan> {
     assertFleetRequest(request);
@@ -87,8 +87,8 @@ export class FleetService {
   }
 
   /**
-   * Starts a fleet command, durably. Resolves with it; with the one that has the sender's key already, whatever has
-   * become of it. Rejects as `plan` does, with `conflict` for the key of another one.
+   * Starts a fleet command, durably. Resolves with it; with the one that has the sender's key already, in whichever
+   * state. Rejects as `plan` does, and with `conflict` for the key of another one.
    */
   async start(requester: Requester, request: FleetRequest): Promise<FleetProgress> {
     const { context, onDue } = this.#options;
@@ -145,7 +145,7 @@ export class FleetService {
       await act(context, async (transaction) => {
         const fleet = (await lockFleet(transaction, id))!;
         if (fleet.sender !== requester.subject) assertMayCommand(requester, scope);
-        return await decided(transaction, requester, fleet, decision, context.clock.now());
+        return await applyDecision(transaction, requester, fleet, decision, context.clock.now());
       });
     });
     onDue();
@@ -250,7 +250,7 @@ const decisions: Readonly<
 };
 
 /** Applies a decision to a locked fleet command. A repeated one changes nothing. */
-async function decided(
+async function applyDecision(
   transaction: Transaction,
   requester: Requester,
   fleet: StoredFleet,

@@ -20,9 +20,9 @@ export interface StoredFleet {
   /** The second person; null: none. */
   readonly approver: Requester | null;
   readonly canceler: Requester | null;
-  /** Whether some command of it needs a second person. */
+  /** Whether one of its commands needs a second person. */
   readonly isMarked: boolean;
-  /** All of them. */
+  /** Number of its devices. */
   readonly devices: number;
   readonly state: FleetState;
   readonly isFinal: boolean;
@@ -125,7 +125,7 @@ export interface FleetChange {
   readonly message: string;
 }
 
-/** Stores a transition. What is to be done is due at once; the rate starts again. */
+/** Stores a transition. The next step is due at once, and the rate starts again. */
 export async function storeFleetChange(
   transaction: Queryable,
   { id, number }: StoredFleet,
@@ -139,6 +139,7 @@ export async function storeFleetChange(
   );
 }
 
+/** Stores the second person who confirms a fleet command, or the person who cancels it. */
 export async function storePerson(
   transaction: Queryable,
   id: string,
@@ -149,7 +150,7 @@ export async function storePerson(
   await transaction.query(sql, [id, JSON.stringify(person)]);
 }
 
-/** Until a time, other processes leave it alone. `worker`: ''; none is needed. */
+/** Claims a fleet command for a process, and stores when its next device and its next step are due, epoch ms. */
 export async function claimFleet(
   queryable: Queryable,
   id: string,
@@ -227,7 +228,7 @@ export async function nextDevices(
   return (await queryable.query<FleetDevice & { triedMs: number | null }>(sql, [id, nowMs, limit])).rows;
 }
 
-/** Notes that a command could not be submitted, and when it is tried again. */
+/** Records that a command could not be submitted, and when it is tried again. */
 export async function noteTried(
   queryable: Queryable,
   id: string,
@@ -240,7 +241,7 @@ export async function noteTried(
   await queryable.query(sql, [id, place, nowMs, notBeforeMs]);
 }
 
-/** Notes that the command of a device is refused for good, if the fleet command is running. */
+/** Records that the command of a device is refused for good, if the fleet command is running. */
 export async function noteRefused(
   queryable: Queryable,
   id: string,

@@ -12,13 +12,13 @@ import { findFleets, fleetCounts } from './fleet-store.ts';
 
 /** At most one event of a fleet command in this time, ms. */
 const everyMs = 1_000;
-/** A comment keeps the connection of a watcher open. */
+/** A comment after this time without an event keeps the connection open, ms. */
 const idleMs = 15_000;
-/** Then the stream stops, and the watcher comes again, with a token that is valid. */
+/** After this time the stream stops, and the watcher requests it again, with a token that is valid, ms. */
 const streamMs = 600_000;
 /** Watchers of this process. */
 export const watchersMax = 100;
-/** While as many bytes wait in a socket, nothing more is written to it. */
+/** While more bytes wait in a socket, nothing is written to it. */
 const waitingBytesMax = 65_536;
 
 interface Watcher {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
 import type { Database } from '@tailrace/database/database';
-
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';

@@ -222,11 +222,11 @@ export class OutboxRelay {
     );
     metrics.gauge(
       name('outbox_device_rows'),
-      'Records of the kind and labels of devices that are not in the log.',
+      'Records of the kind and labels of devices that are not in the log; they do not count for the limit.',
       () => this.#deviceRows,
     );
     metrics.gauge(name('limit_outbox_rows'), 'Beyond it nothing new is accepted.', () => rowsMax);
-    metrics.gauge(name('outbox_age_seconds'), 'Age of the oldest of them.', () =>
+    metrics.gauge(name('outbox_age_seconds'), 'Age of the oldest record of outbox_rows.', () =>
       this.#oldestMs === undefined ? 0 : Math.max(0, clock.now() - this.#oldestMs) / 1_000,
     );
     metrics.gauge(name('outbox_held_relays'), '1 if this process moves records to the log, else 0.', () =>

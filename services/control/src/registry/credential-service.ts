@@ -23,10 +23,11 @@ import { lockDevice } from './device-store.ts';
 
 /** Enough for a rotation, and for a backup. The same as in fanout, whose operators issue tokens, too. */
 const perDeviceMax = 10;
-/** Between two checks for tokens whose overlap has expired, ms. */
+/** Interval of the checks for tokens whose overlap has expired, ms. */
 const checkMs = 1_000;
-const revokedAtOnce = 100;
-/** Between two deletions of expired and revoked tokens, ms; and how long they are kept. */
+/** Tokens that one check revokes. */
+const revocationsMax = 100;
+/** Interval of the deletions of expired and revoked tokens, and how long they are kept, ms. */
 const cleanMs = 600_000;
 const keptMs = 30 * 86_400_000;
 
@@ -94,7 +95,7 @@ export class CredentialService {
   async issue(requester: Requester, device: string, request: CredentialRequest): Promise<IssuedCredential> {
     return await this.#asEngineer(requester, device, 'issue', async (transaction) => {
       const nowMs = this.#options.context.clock.now();
-      await this.#assertRoom(transaction, device, nowMs);
+      await this.#assertIssuable(transaction, device, nowMs);
       const { issued, record } = await this.#create(transaction, requester, device, request, nowMs);
       const { id, expiresMs } = issued.credential;
       const details = { credential: id, expiresMs, label: request.label, gateway: request.isGateway };
@@ -119,7 +120,7 @@ export class CredentialService {
       const nowMs = this.#options.context.clock.now();
       const former = await this.#active(transaction, device, id, nowMs);
       const { isGateway, label } = former;
-      await this.#assertRoom(transaction, device, nowMs);
+      await this.#assertIssuable(transaction, device, nowMs);
       const request = { isGateway, label, expiresInMs };
       const { issued, record } = await this.#create(transaction, requester, device, request, nowMs);
       const isRevoked = overlapMs === 0;
@@ -159,14 +160,14 @@ export class CredentialService {
     const refused = { action: 'credential.refused', target: device, details: { requested } };
     return await orRefused(context, requester, refused, async () => {
       assertRole(requester, 'engineer');
-      // Who has the token publishes as the device.
+      // The holder of the token publishes as the device.
       assertMayCommand(requester, device);
       return await act(context, work);
     });
   }
 
-  /** Rejects for a device that gets no token. Locks it, so that two requests do not exceed the limit. */
-  async #assertRoom(transaction: Transaction, device: string, nowMs: number): Promise<void> {
+  /** Rejects for a device that gets no further token. Locks it, so that two requests do not exceed the limit. */
+  async #assertIssuable(transaction: Transaction, device: string, nowMs: number): Promise<void> {
     const found = await lockDevice(transaction, device);
     if (found === undefined)
       throw new TailraceError('not_found', `device: expected one of the registry, got ${shown(device)}`);
@@ -254,7 +255,7 @@ export class CredentialService {
     try {
       await act(context, async (transaction) => {
         const nowMs = context.clock.now();
-        const due = await lockDueCredentials(transaction, nowMs, revokedAtOnce);
+        const due = await lockDueCredentials(transaction, nowMs, revocationsMax);
         for (const each of due) await storeCredential(transaction, { ...each, revokedMs: nowMs });
         const acts = due.map((each) =>
           credentialAct(controlItself, nowMs, 'credential.revoked', each.device, { credential: each.id }, [

@@ -62,7 +62,7 @@ export class TriggerRuns {
   async take(transaction: Transaction, raised: readonly RaisedAlarm[]): Promise<TriggerOutcome> {
     if (raised.length === 0) return nothing;
     const ids = (await activeTriggers(transaction))
-      .filter((trigger) => raised.some((each) => isOf(trigger, each)))
+      .filter((trigger) => raised.some((each) => isRaisedFor(trigger, each)))
       .map(({ id }) => id);
     if (ids.length === 0) return nothing;
     // Of two processes that read alarms of one trigger, one waits, and then finds the cooldown of the other.
@@ -74,7 +74,7 @@ export class TriggerRuns {
     for (const trigger of triggers) {
       const taken = await this.#takeOf(trigger, {
         ...{ transaction, hasActiveRun: active.has(trigger.id), isFull: free <= 0 },
-        raised: raised.filter((each) => isOf(trigger, each)),
+        raised: raised.filter((each) => isRaisedFor(trigger, each)),
       });
       free -= taken.started;
       outcome.started += taken.started;
@@ -117,7 +117,7 @@ export class TriggerRuns {
         continue;
       }
       const run = await insertTriggered(transaction, trigger, each, nowMs);
-      // This alarm has had its run.
+      // The alarm was read before, and has its run.
       if (run === undefined) continue;
       acts.push(run);
       started++;
@@ -138,8 +138,8 @@ export class TriggerRuns {
   }
 }
 
-/** Whether an alarm was raised since the trigger is as it is. */
-function isOf({ fields, changedMs }: StoredTrigger, { notice, appendedMs }: RaisedAlarm): boolean {
+/** Whether an alarm is one of the trigger, and was appended after the last change of it. */
+function isRaisedFor({ fields, changedMs }: StoredTrigger, { notice, appendedMs }: RaisedAlarm): boolean {
   return appendedMs >= changedMs && isTriggeredBy(fields, notice);
 }
 

@@ -58,7 +58,7 @@ export async function activeTriggers(queryable: Queryable): Promise<readonly Sto
   return triggersOf(queryable, 'WHERE NOT is_paused');
 }
 
-/** Resolves with those that are not paused, locked, in the order of their IDs so that no two transactions deadlock. */
+/** Locks those that are not paused, in the order of their IDs, so that two transactions do not deadlock. */
 export async function lockActiveTriggers(
   transaction: Queryable,
   ids: readonly string[],
@@ -81,7 +81,7 @@ export async function storeTrigger(transaction: Queryable, trigger: StoredTrigge
   );
 }
 
-/** Stores what follows from alarms. */
+/** Stores when the last run of a trigger was started, and the last alarms that started none. */
 export async function storeTriggered(
   transaction: Queryable,
   { id, startedMs, skipped }: Pick<StoredTrigger, 'id' | 'startedMs' | 'skipped'>,

@@ -15,10 +15,10 @@ import { sceneValuesSchema } from '../scenes/scene.ts';
 export const triggerLimits = {
   /** Of an installation: all of them are compared with each raised alarm. */
   triggersMax: 200,
-  /** Below it, an alarm that control reads a second after it was raised would start nothing. */
+  /** Control reads an alarm a second or two after it was raised; with less time it would start nothing. */
   catchUpMsMin: 5_000,
   catchUpMsMax: 3_600_000,
-  /** A scene that raises the alarm that runs it runs at most this often. */
+  /** Bounds how often a scene runs that raises its own alarm. */
   cooldownMsMin: 1_000,
   cooldownMsMax: 86_400_000,
 } as const;
@@ -57,7 +57,7 @@ export interface RaisedAlarm {
 
 export const skipReasons = ['late', 'cooldown', 'active', 'limit'] as const;
 
-/** Why an alarm starts no run: too old, too soon after a run, while a run is active, or with too many runs of all. */
+/** Why an alarm starts no run: too old, soon after a run, while a run of the trigger is active, at the limit of runs. */
 export type SkipReason = (typeof skipReasons)[number];
 
 export interface TriggerState {
