@@ -22,6 +22,7 @@ interface Watch {
   readonly alarmEvery: number;
 }
 
+/** How long the last readings and alarms are awaited, ms. */
 const answerMs = 20_000;
 const people: Control[] = [];
 const devices: string[] = [];
@@ -75,8 +76,8 @@ async function commands({ perSecond, seconds }: { readonly perSecond: number; re
   return { timed, failed: results.length - timed.length };
 }
 
-/** Since the sender has sent it, ms. */
-interface Timed {
+/** Times of a command since its sender has sent it, ms. */
+export interface Timed {
   readonly acceptedMs: number;
   readonly deviceMs: number;
   readonly doneMs: number;

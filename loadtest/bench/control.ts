@@ -7,6 +7,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { freePortBase } from '../../test/ports.ts';
 import { type Child, percentile, startChild } from './child.ts';
+import type { Timed } from './control-clients.ts';
 import { cpuSecondsOf } from './machine-use.ts';
 import type { Row } from './row.ts';
 
@@ -35,7 +36,7 @@ export async function benchControl({ share = 1, profiles }: ControlBenchOptions 
     ...{ nodes: nodes.length, data: dir.path, keepsData: false, drainMs: 0, portBase: await freePortBase(2) },
     print: (text) => void process.stderr.write(`${text}\n`),
   });
-  // That of the sender of the bench.
+  // The sender of reports uses this prefix.
   cluster.common['TAILRACE_TOPIC_PREFIX'] = 'bench';
   cluster.common['TAILRACE_TELEMETRY_PARTITIONS'] = String(partitions);
   const clients = startChild('control-clients.ts');
@@ -109,15 +110,9 @@ const ms = (value: number) => `${value.toFixed(0)} ms`;
 const p99 = (values: readonly number[]) => percentile(values, 0.99);
 const p50 = (values: readonly number[]) => percentile(values, 0.5);
 
-interface Timed {
-  readonly acceptedMs: number;
-  readonly deviceMs: number;
-  readonly doneMs: number;
-}
-
 async function commandRow({ clients }: BenchStack, seconds: number): Promise<Row> {
   const perSecond = 200;
-  // For the compilers.
+  // So that the compilers of all processes have seen the code.
   await clients.ask('commands', { perSecond: 50, seconds: Math.min(10, seconds) });
   const { timed, failed } = await clients.ask<{ timed: Timed[]; failed: number }>('commands', { perSecond, seconds });
   const done = timed.map(({ doneMs }) => doneMs);

@@ -29,7 +29,6 @@ export class ControlFaults {
   /** Processes with an active fault: they get no other. */
   readonly #busy = new Set<string>();
   #isRunning = true;
-  stopping = 0;
 
   constructor(side: ControlSide) {
     this.#side = side;
@@ -174,10 +173,8 @@ export class ControlFaults {
   }
 
   #restart(stop: () => Promise<void>, forget: () => void, start: () => void, free: () => void): void {
-    this.stopping++;
     void stop().then(() => {
       forget();
-      this.stopping--;
       this.#side.world.scheduler.at(this.#chance.between(10, 800), () => {
         start();
         free();
