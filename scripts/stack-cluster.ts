@@ -26,7 +26,7 @@ export interface StackClusterOptions {
   readonly keepsData: boolean;
   /** Ingest listens at +2, control at +7, the fanout nodes from +20 on, and each again 1010 above. */
   readonly portBase: number;
-  /** Span over which a fanout node lets its clients go when it stops. */
+  /** Span over which a fanout node that stops disconnects its clients, ms. */
   readonly drainMs: number;
   /** Further settings of ingest. Default: none. */
   readonly ingestSettings?: NodeJS.ProcessEnv;
@@ -161,8 +161,8 @@ export class StackCluster {
   }
 
   /**
-   * Starts a process of control, with PostgreSQL before the first one. Throws `unavailable` if the machine has no
-   * PostgreSQL, and as `service` does. `settings`: further ones of control.
+   * Starts a process of control, with PostgreSQL before the first one. `settings`: further ones of control. Rejects
+   * with `unavailable` if the machine has no PostgreSQL, with `limit_reached`, and as `service` does.
    */
   async startControl(settings: NodeJS.ProcessEnv = {}): Promise<StackService> {
     const { data, keepsData, print } = this.#options;
@@ -175,7 +175,7 @@ export class StackCluster {
     }
     const index = this.control.length;
     if (index === controlsMax)
-      throw new TailraceError('limit_reached', `control: expected at most ${controlsMax} processes`);
+      throw new TailraceError('limit_reached', `control: expected at most ${controlsMax} processes, got one more`);
     const name = index === 0 ? 'control' : `control-${index}`;
     const control = await this.service(name, 'services/control/src/main.ts', controlOffset + index, {
       ...{ ...this.#brokerSettings(), TAILRACE_NODE: `control-${index}`, TAILRACE_DATABASE_URL: this.databaseUrl },

@@ -1,8 +1,8 @@
 /**
  * `make bench`: every figure in one run, as tables here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one;
  * `make bench ONLY=intake` measures how devices come in, and writes that table; `make bench ONLY=control` the one of
- * alarms and commands. `make bench ONLY=anomaly NAB=<folder>`
- * needs data that the project does not have, and is only printed.
+ * alarms and commands. `make bench ONLY=anomaly NAB=<folder>` needs data that the project does not have, and is only
+ * printed.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';

@@ -77,7 +77,7 @@ class Log {
   }
 }
 
-/** An hour of a day in which each kind of rule raises an alarm, and people act. */
+/** Reports by which each rule raises an alarm, and actions of people. */
 function usual(): Log {
   const log = new Log();
   const normal = { temp: 50, load: 20, on: true, mode: 'auto' };

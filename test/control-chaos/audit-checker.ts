@@ -56,7 +56,7 @@ function topicViolations(entries: readonly AuditEntry[], records: readonly strin
   return violations;
 }
 
-/** The hashes of the topic are those of its texts, chain by chain, without a gap. */
+/** The hashes of the topic are those of its texts, chain by chain, without a gap. It uses no code of the product. */
 function chainViolations(records: readonly string[]): string[] {
   const violations: string[] = [];
   const heads = new Map<number, { number: number; hash: Buffer }>();
@@ -69,7 +69,7 @@ function chainViolations(records: readonly string[]): string[] {
     const expected = createHash('sha256').update(head.hash).update(`\n${number}\n${content}`).digest();
     if (number !== head.number + 1) violations.push(`audit chain ${chain}: expected ${head.number + 1}, got ${number}`);
     else if (expected.toString('hex') !== hash)
-      violations.push(`audit entry ${chain}/${number}: expected another hash`);
+      violations.push(`audit entry ${chain}/${number}: expected the hash ${expected.toString('hex')}, got ${hash}`);
     heads.set(chain, { number, hash: Buffer.from(hash, 'hex') });
   }
   return violations;

@@ -1,7 +1,7 @@
 import type { AlarmTransition } from '@tailrace/protocol/control-event-json';
 import type { AuditEntry } from './audit-checker.ts';
 
-/** Of `time`: of the entry. */
+/** An entry with its time, epoch ms. */
 type TimedEntry = AuditEntry & { readonly time: number };
 
 export interface ScheduleFacts {

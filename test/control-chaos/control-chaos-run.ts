@@ -30,6 +30,7 @@ export interface ControlChaosSettings {
   readonly portBase: number;
 }
 
+/** How long after a fault commands and alarms may be late, and how long everything may take to drain at the end, ms. */
 const againMs = 180_000;
 const drainMs = 180_000;
 const scope = 'plant1.leased.>';

@@ -26,7 +26,7 @@ export class EventWatcher {
   readonly delays: { readonly atMs: number; readonly ms: number }[] = [];
   /** How often a snapshot came in the place of transitions. */
   replaced = 0;
-  /** Epoch ms at which the last transition was received, and the time of that transition. */
+  /** Latest time of the received transitions, epoch ms. */
   lastTimeMs = 0;
   readonly stream: Stream;
 

@@ -144,7 +144,7 @@ test('what the audit lacks is found', () => {
   const facts = factsOf(done);
   checker.end({ ...facts, entries: facts.entries.slice(1), published: facts.published.slice(2) });
   assert.deepEqual(found(), [
-    'the topic has undefined of the audit at 1:2, not h1',
+    'the topic has nothing of the audit at 1:2, not h1',
     'the audit has no accepted of the command id-k',
     'the audit has no refusal of r',
     'the audit has 0 refusals of eve plant.cell1.>, of 1',

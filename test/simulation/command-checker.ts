@@ -68,11 +68,11 @@ interface Execution {
 
 interface Lease extends AcknowledgedLease {
   readonly fromMs: number;
-  /** When somebody has requested something that stops it. */
+  /** From this time on it may be void: it has expired, or a person has requested to release it or to take it over. */
   toMs: number;
 }
 
-/** I8: knows what people have requested and were answered, what devices have executed, and what log and store have. */
+/** The checker of I8: compares requests, answers and executions with the log, the store and the audit. */
 export class CommandChecker {
   readonly counts = { submitted: 0, accepted: 0, refused: 0, executed: 0, leases: 0, results: 0 };
   readonly #violations: Violations;
@@ -158,7 +158,7 @@ export class CommandChecker {
   }
 
   /**
-   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to
+   * A person requests to release or to take over a scope: from now on its leases may be void. Returns a function to
    * call when the request has no effect any more.
    */
   leaseContested(name: string): () => void {
@@ -292,7 +292,9 @@ export class CommandChecker {
     const inTopic = new Map(published.map(({ chain, number, hash }) => [`${chain} ${number}`, hash]));
     for (const { chain, number, hash } of entries)
       if (inTopic.get(`${chain} ${number}`) !== hash)
-        this.#add(`the topic has ${inTopic.get(`${chain} ${number}`)} of the audit at ${chain}:${number}, not ${hash}`);
+        this.#add(
+          `the topic has ${inTopic.get(`${chain} ${number}`) ?? 'nothing'} of the audit at ${chain}:${number}, not ${hash}`,
+        );
     const acts = new Set(entries.map(({ action, details }) => `${action} ${details['command']} ${details['number']}`));
     for (const [id, transitions] of commands)
       for (const { number, state } of transitions)

@@ -34,7 +34,7 @@ const restartMs = 500;
 /** Drift of the clocks of devices: 500 ppm. */
 const driftMax = 0.0005;
 
-/** Of the people: a worker, a supervisor, somebody with the right to a part, and one without a role or right. */
+/** A worker, a supervisor, a supervisor with the right to one cell, and a worker with the right to the other one. */
 const people = [
   { subject: 'anna', roles: [], command: ['plant.>'] },
   { subject: 'bob', roles: ['supervisor'], command: ['plant.>'] },

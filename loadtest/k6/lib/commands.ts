@@ -5,7 +5,7 @@ import { openSocket, type Socket } from './socket.ts';
 const measures = {
   accepted: new Counter('tailrace_commands'),
   refused: new Counter('tailrace_refused_commands'),
-  /** Of a watcher and a command: the number of its final transitions was not one. */
+  /** Pairs of a watcher and a command that had no final transition, or several. */
   wrong: new Counter('tailrace_wrong_finals'),
   notDone: new Counter('tailrace_commands_not_done'),
   /** From the request until a watcher has `done`. */
@@ -14,7 +14,7 @@ const measures = {
 } as const;
 
 const finalStates = ['done', 'failed', 'expired', 'canceled'];
-/** Of a command. */
+/** Deadline of each command, ms. */
 const deadlineMs = 10_000;
 const tickMs = 20;
 

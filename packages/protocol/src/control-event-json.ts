@@ -224,8 +224,8 @@ export interface Accepted {
 }
 
 /**
- * Whether a command changes no more after a transition. One that is `unconfirmed` may still, as long as it awaits the
- * outcome of its device.
+ * Returns whether a command has no transition after this one. `unconfirmed` may have one while it awaits the outcome of
+ * the device.
  */
 export function isFinal({ state, awaits }: Pick<CommandTransition, 'state' | 'awaits'>): boolean {
   if (state === 'unconfirmed') return awaits === undefined;

@@ -68,7 +68,7 @@ export function textFromAttributes({ kind, labels }: DeviceAttributes): string |
 
 /**
  * Parses the text of a record of the topic of devices. Fields of a later version are left out. Throws `invalid_message`
- * for a text that is none.
+ * for another text.
  */
 export function attributesFromText(text: string): DeviceAttributes {
   let value: unknown;

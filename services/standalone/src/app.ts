@@ -33,7 +33,7 @@ import { ControlPart } from './control-part.ts';
 import { seedDemo } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
-import { ownerTokens } from './owner-tokens.ts';
+import { ownerTokens, tokenDays } from './owner-tokens.ts';
 import { untilReady } from './ready.ts';
 
 export interface StandaloneOptions {
@@ -60,7 +60,6 @@ export interface StandaloneUrls {
   readonly internal: string;
 }
 
-const tokenDays = 30;
 /** The edge gateway of the plant, as a device. */
 const gatewayDevice = 'plant1.edge1';
 const ofGateway = [gatewayDevice, 'plant1.utility.>'];

@@ -28,7 +28,7 @@ export interface ControlPartOptions {
   readonly config: ControlSettings;
 }
 
-/** Between attempts to start the store. */
+/** Waits between the attempts to start the store. */
 const storeWaits = { baseMs: 500, capMs: 5_000 };
 
 /**

@@ -24,8 +24,9 @@ export interface SeedOptions {
   readonly timeZone?: string;
 }
 
+/** How long the token of the seed is valid, ms. Runs of its schedules do not need it. */
 const tokenMs = 600_000;
-
+/** Deadline of each request, ms. */
 const requestMs = 10_000;
 
 /**
@@ -41,12 +42,12 @@ export async function seedDemo(options: SeedOptions): Promise<boolean> {
     ...{ secret, subject, roles: ['engineer', 'auditor'], publish: [], subscribe: patterns, command: patterns },
     expiresInMs: tokenMs,
   });
-  const control = new ControlRequests({ url, token });
+  const control = new SeedRequests({ url, token });
   const isDone = async (target: string) => {
     const query = `subject=${subject}&result=done&limit=1${target}`;
     return (await control.get<{ entries: readonly object[] }>(`/v1/audit?${query}`)).entries.length > 0;
   };
-  // The last one that it creates.
+  // The schedule that the seed creates last.
   if (await isDone(`&target=schedule/${Object.keys(seed.schedules).at(-1)}`)) return false;
   const isStarted = await isDone('');
   if (!isStarted && !(await isEmpty(control))) return false;
@@ -62,7 +63,7 @@ export async function seedDemo(options: SeedOptions): Promise<boolean> {
   return true;
 }
 
-async function isEmpty(control: ControlRequests): Promise<boolean> {
+async function isEmpty(control: SeedRequests): Promise<boolean> {
   for (const kind of ['rules', 'scenes', 'schedules']) {
     const body = await control.get<Readonly<Record<string, readonly object[]>>>(`/v1/${kind}`);
     if ((body[kind] ?? []).length > 0) return false;
@@ -71,7 +72,7 @@ async function isEmpty(control: ControlRequests): Promise<boolean> {
 }
 
 /** Adds what is known of a device, unless a person has. A device that has reported has the version 1. */
-async function describeDevice(control: ControlRequests, device: string, fields: object): Promise<void> {
+async function describeDevice(control: SeedRequests, device: string, fields: object): Promise<void> {
   const path = '/v1/registry/devices';
   if (await control.send('POST', path, { device, ...fields }, 'conflict')) return;
   const { source } = await control.get<{ source: string }>(`${path}/${device}`);
@@ -79,7 +80,7 @@ async function describeDevice(control: ControlRequests, device: string, fields: 
 }
 
 /** The requests of the seed. */
-class ControlRequests {
+class SeedRequests {
   readonly #options: { readonly url: string; readonly token: string };
 
   constructor(options: { readonly url: string; readonly token: string }) {

@@ -8,11 +8,12 @@ export interface OwnerTokens {
   readonly supervisor: string;
 }
 
-const tokenDays = 30;
+/** How long the tokens of an installation on one machine are valid. */
+export const tokenDays = 30;
 
 /**
- * Issues the tokens of the people of an installation on one machine, valid for 30 days. There are two, because control
- * lets a person who has requested a marked command not confirm it.
+ * Issues the tokens of the people of an installation on one machine, valid for 30 days. There are two, because
+ * the person who has requested a marked command may not confirm it.
  */
 export async function ownerTokens(options: {
   readonly secret: string;

@@ -31,7 +31,7 @@ export class DeviceDirectory {
     return text === undefined ? undefined : this.#byText.get(text)!.attributes;
   }
 
-  /** Takes the text of a record; undefined: a tombstone. Throws `invalid_message` for a text that is none. */
+  /** Takes the text of a record; undefined: a tombstone. Throws `invalid_message` for an invalid one. */
   set(device: string, text: string | undefined): void {
     const before = this.#byPath.get(device);
     if (before === text) return;

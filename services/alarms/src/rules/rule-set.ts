@@ -69,7 +69,7 @@ export class RuleSet {
 
   /**
    * Takes changed attributes of devices, as texts of their topic; undefined: none. Returns whether a device has other
-   * rules now. Throws `invalid_message` for a text that is none.
+   * rules now. Throws `invalid_message` for an invalid text.
    */
   setAttributes(changes: ReadonlyMap<string, string | undefined>): boolean {
     let hasChanged = false;

@@ -33,7 +33,7 @@ export interface WebhookRequest {
 /**
  * Returns the request of one attempt. `secrets`: the present one first; while it is replaced, the former one signs,
  * too, so that the receiver may change at any time between. `nowMs`: of the attempt, epoch. Throws `internal` for a
- * secret that is none.
+ * secret of another form.
  */
 export function webhookRequest(notice: AlarmNotice, secrets: readonly string[], nowMs: number): WebhookRequest {
   const body = webhookBody(notice);

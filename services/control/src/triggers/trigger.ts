@@ -57,7 +57,7 @@ export interface RaisedAlarm {
 
 export const skipReasons = ['late', 'cooldown', 'active', 'limit'] as const;
 
-/** Why an alarm starts no run: too old, soon after a run, while a run of the trigger is active, at the limit of runs. */
+/** Why an alarm starts no run: too old, soon after a run, while its trigger has an active run, at the limit of runs. */
 export type SkipReason = (typeof skipReasons)[number];
 
 export interface TriggerState {

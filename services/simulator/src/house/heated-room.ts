@@ -17,7 +17,7 @@ const heatingFullK = 32;
 /** The valve is open when the room is this much colder than its target, as a proportional thermostat does it. */
 const proportionalBandK = 1;
 
-/** Returns a room whose target is `targetC` at first, °C. */
+/** Returns a room with an initial target of `targetC`, °C. */
 export function heatedRoom(targetC: number): HouseDeviceKind<HeatedRoom> {
   return {
     start: (random) => ({ temperatureC: targetC - 1 + random(), targetC, valve: 0.5 }),

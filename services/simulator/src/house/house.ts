@@ -24,7 +24,7 @@ export interface House {
 
 const everyTicks = 2;
 const lamps = ['bedroom', 'hall', 'kitchen', 'living'];
-/** Targets at first, °C. */
+/** Initial targets, °C. */
 const rooms = { bedroom: 18, kitchen: 20, living: 21 } as const;
 
 /** Creates a house. The same seed, ticks and commands produce the same house. */
