@@ -4,6 +4,7 @@ import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { type AlarmActionRequest, acceptAlarmAction } from './alarms/alarm-actions.ts';
+import { deadlineMsDefault } from './commands/command.ts';
 import { commandValueFrom, transitionMessage } from './commands/command-message.ts';
 import type { CommandService } from './commands/command-service.ts';
 import type { ControlContext } from './control-context.ts';
@@ -24,9 +25,6 @@ export interface ControlServerOptions {
   readonly context: ControlContext;
   readonly tracing: Pick<ControlTracing, 'busRequest'>;
 }
-
-/** How long a command may take, ms, unless it has a deadline. */
-const deadlineMsDefault = 10_000;
 
 /** Control on the bus: requests of people that fanout passes on, with their verified claims. */
 export class ControlServer {

@@ -9,7 +9,7 @@ export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit' | 'control';
 /** A record for the log. */
 export interface OutboxRecord {
   readonly topic: OutboxTopic;
-  /** Default: that of the act, which orders its records all the same. */
+  /** Default: the key of the act. In any case the records have the order of the acts of that key. */
   readonly key?: string;
   /** Empty: a tombstone. */
   readonly value: Uint8Array;
@@ -28,7 +28,7 @@ export interface Act {
   readonly records?: readonly OutboxRecord[];
 }
 
-/** Of the content of an audit entry. */
+/** Of the content of an audit entry, with its details. */
 const contentCharactersMax = 16_384;
 
 /*

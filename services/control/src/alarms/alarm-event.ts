@@ -32,7 +32,7 @@ const refusedTag = (7 << 3) | 2;
 const ownerTags = [((20 << 3) & 0x7f) | 2 | 0x80, (20 << 3) >>> 7] as const;
 
 /**
- * Decodes a record of the topic of events. Undefined: it is none of alarms, as most records. `invalid`: it cannot be
+ * Decodes a record of the topic of events. Undefined: it is not about alarms, as most records. `invalid`: it cannot be
  * decoded, or names no device, no rule or no number.
  */
 export function alarmEventFrom(seq: number, bytes: Uint8Array): AlarmEvent | 'invalid' | undefined {

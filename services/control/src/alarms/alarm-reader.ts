@@ -37,7 +37,7 @@ export const readerTimes = {
   /** How long a process has a partition without renewing that, ms; and when it renews. */
   holdMs: 10_000,
   renewMs: 3_000,
-  /** How long the stored position may be behind events that are none of alarms, ms. */
+  /** How long the stored position may be behind events that are not about alarms, ms. */
   skippedMs: 60_000,
   /** Between two deletions of what is too old, ms. */
   removeMs: 60_000,
@@ -70,7 +70,7 @@ export interface AlarmReaderOptions {
 interface Claim {
   /** As the store has it. */
   stored: AlarmPosition;
-  /** Events up to here were read; those since `stored.next` are none of alarms. */
+  /** Events up to here were read; those since `stored.next` are not about alarms. */
   next: number;
   /** Records that are not read, at the last poll. */
   lag: number;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Requester } from '../requester.ts';
 
-/** What somebody did, or was refused. Part of the transaction that does it. */
+/** What a person or control itself did, or was refused. Part of the transaction that does it. */
 export interface AuditEntry {
   /** Epoch ms by the clock of control. */
   readonly time: number;
@@ -14,7 +14,7 @@ export interface AuditEntry {
   /** A device path, a pattern, or the kind and ID of what it concerns: `rule/r-17`. */
   readonly target: string;
   readonly result: 'done' | 'refused';
-  /** What is needed to understand it; JSON, at most 8 KiB. */
+  /** What is needed to understand it; JSON. The journal bounds the whole entry. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 

@@ -85,7 +85,7 @@ const verifyRowsMax = 2_000;
  * Computes the hashes of all entries again, chain by chain, and compares them. Resolves with the places where entries
  * are missing or were changed. Entries that are added meanwhile are not read.
  *
- * Somebody who may write the tables can compute all hashes of a chain again, too. The heads, and the topic
+ * A person who may write the tables can compute all hashes of a chain again, too. The heads, and the topic
  * `<prefix>.audit`, kept elsewhere, show that.
  */
 export async function verifyChains(queryable: Queryable): Promise<Verification> {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ControlContext } from '../control-context.ts';
 import type { Api } from '../http/api.ts';
 import { cursor, cursorSchema, deviceSchema, errorResponses, limitSchema, patternSchema } from '../http/query.ts';
-import { type Command, commandProgress } from './command.ts';
+import { type Command, commandProgress, deadlineMsDefault } from './command.ts';
 import { onlyIfCharactersMax } from './command-condition.ts';
 import type { CommandService } from './command-service.ts';
 import { transitionsOf } from './command-store.ts';
@@ -10,11 +10,12 @@ import { transitionsOf } from './command-store.ts';
 const valueSchema = z.union([z.number(), z.boolean(), z.string().max(4_096)]);
 const timeSchema = z.number().describe('Epoch ms.');
 
-/** How long a command may take, ms, unless it has a deadline. */
-const deadlineMsDefault = 10_000;
-
 const submissionSchema = z.strictObject({
-  id: z.string().min(1).max(64).describe('Of the sender; the same ID is the same command, also after a lost answer.'),
+  id: z
+    .string()
+    .min(1)
+    .max(64)
+    .describe('Chosen by the sender: a repeated request with the same ID is the same command.'),
   device: deviceSchema,
   via: deviceSchema.optional().describe('The gateway in front of the device, which has the session.'),
   name: z
@@ -47,8 +48,8 @@ const submissionSchema = z.strictObject({
 
 const commandSchema = z
   .object({
-    id: z.string().describe('Of control; empty for a dry run.'),
-    key: z.string().describe('`id` of the sender.'),
+    id: z.string().describe('Chosen by control; empty for a dry run.'),
+    key: z.string().describe('`id` of the request.'),
     sender: z.string(),
     device: z.string(),
     via: z.string().optional(),

@@ -15,9 +15,6 @@ const columns = `id, position, sender, key, device, via, name, params, qos, dead
   is_final AS "isFinal", number, changed_ms AS changed, code, message, confirmed_by AS "confirmedBy", value_before AS before, value_after AS after,
   is_requested AS "isRequested", node, cancel_by AS "cancelBy"`;
 
-/** Commands that a list has at most. */
-export const pageMax = 500;
-
 function commandFrom({ before, after, ...row }: CommandRow): Command {
   return { ...row, before: before ?? undefined, after: after ?? undefined };
 }
@@ -139,7 +136,7 @@ export async function noteRequested(
 
 /**
  * Claims commands that are due: no other process works on them until `untilMs`. Of a device only the first that is not
- * sent, so that they are sent in order. `device`: only of it.
+ * sent, so that they are sent in order.
  */
 export async function claimDue(
   queryable: Queryable,

@@ -31,6 +31,9 @@ export const commandProgress = [
 ] as const;
 export type CommandProgress = (typeof commandProgress)[number];
 
+/** How long a command may take, ms, unless it has a deadline. */
+export const deadlineMsDefault = 10_000;
+
 /** What a command waits for; '' for nothing. */
 export type Awaits = '' | 'confirmation' | 'device' | 'outcome';
 

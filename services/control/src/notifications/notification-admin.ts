@@ -256,7 +256,7 @@ function actOf(
 ): Act {
   const target = `notification_${noun}/${id}`;
   const text = JSON.stringify(details);
-  // An entry has 8 KiB at most; the hash proves what was set.
+  // Below the limit of an entry in the journal. The hash proves what was set.
   const bounded = text.length <= 8_000 ? details : { sha256: createHash('sha256').update(text).digest('hex') };
   return {
     key: target,

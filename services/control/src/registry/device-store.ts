@@ -1,4 +1,5 @@
 import type { Queryable } from '@tailrace/database/database';
+import { matchesSql } from '../commands/command-store.ts';
 import {
   type DeviceFields,
   type DeviceSearch,
@@ -143,12 +144,6 @@ export interface SearchScope {
   /** Device paths and patterns that the requester may see. */
   readonly visible: readonly string[];
   readonly group?: GroupFields | undefined;
-}
-
-/** Whether a path is one of the paths and patterns of a parameter. */
-function matchesSql(column: string, parameter: string): string {
-  return `EXISTS (SELECT 1 FROM unnest(${parameter}::text[]) AS pattern
-    WHERE ${column} = pattern OR (right(pattern, 1) = '>' AND starts_with(${column}, left(pattern, -1))))`;
 }
 
 /** Resolves with the devices of a search in the order of their paths, one more than its limit if there are more. */

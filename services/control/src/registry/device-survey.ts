@@ -8,7 +8,7 @@ import type { Registry } from './registry.ts';
 /** Between two surveys of the installation, ms; until the first one of this process that has reached all nodes: */
 const surveyMs = 30_000;
 const firstSurveyMs = 1_000;
-/** For the reply of a fanout node, ms. */
+/** Deadline of the reply of a fanout node, ms. */
 const replyMs = 2_000;
 
 export interface DeviceSurveyOptions {

@@ -167,7 +167,7 @@ function registerScenes(api: Api, scenes: Scenes): void {
             .string()
             .regex(/^[\x21-\x7e]{1,64}$/)
             .optional()
-            .describe('Of the sender; the same ID is the same run, also after a lost answer.'),
+            .describe('Chosen by the sender: a repeated request with the same ID is the same run.'),
           params: sceneValuesSchema.default({}),
           lease: leaseSchema,
         }),

@@ -173,7 +173,7 @@ export async function tryLockRun(
   return (await runsOf(transaction, rest, [id, worker, nowMs]))[0];
 }
 
-/** Until a time, other processes leave the run alone. `worker`: ''; none is needed. */
+/** Until a time, other processes leave the run alone. `worker` '': they may take it at once. */
 export async function claimRun(transaction: Queryable, id: string, worker: string, untilMs: number): Promise<void> {
   const sql = 'UPDATE scene_runs SET claimed_by = $2, claimed_until_ms = $3 WHERE id = $1';
   await transaction.query(sql, [id, worker, untilMs]);

@@ -163,8 +163,8 @@ export class Scenes {
   }
 
   /**
-   * Starts a run, durably. Resolves with it; with the run that has the requester's key already, whatever has become of
-   * it. Rejects as `plan` does, with `conflict` for a key of another request, and with `limit_reached`.
+   * Starts a run, durably. Resolves with it; with the run that has the requester's key already, in whichever state it
+   * is. Rejects as `plan` does, with `conflict` for a key of another request, and with `limit_reached`.
    */
   async run(requester: Requester, request: RunRequest): Promise<StoredRun> {
     const { context } = this.#options;
