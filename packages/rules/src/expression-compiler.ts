@@ -71,7 +71,10 @@ export class ExpressionCompiler {
     // An unsigned integer, 1u, is an object with valueOf().
     else if (typeof literal === 'bigint' || /^\w+u$/i.test(this.#source(node))) value = Number(literal);
     else throw this.#invalid(node, `expected a number, a boolean or a text, got ${this.#shown(node)}`);
-    if (typeof value === 'number' && !(typeof literal === 'number' ? Number.isFinite(value) : isExact(value))) {
+    if (
+      typeof value === 'number' &&
+      !(typeof literal === 'number' ? Number.isFinite(value) : Number.isSafeInteger(value))
+    ) {
       throw this.#invalid(node, `expected a number that a double has exactly, got ${this.#shown(node)}`);
     }
     return part(node, typeOf(value), () => value);
@@ -157,7 +160,7 @@ export class ExpressionCompiler {
 
   #assertType(operand: Part, type: TagType, place: string): void {
     if (operand.type === type || operand.type === 'unknown') return;
-    throw this.#invalidAt(operand.at, `expected ${typeNoun(type)} ${place}, got ${got(operand)}`);
+    throw this.#invalidAt(operand.at, `expected ${typeNoun(type)} ${place}, got ${typeNoun(operand.type)}`);
   }
 
   #choice(node: ASTNode, args: readonly [ASTNode, ASTNode, ASTNode]): Part {
@@ -280,12 +283,4 @@ function tagNameOf(node: ASTNode): string | undefined {
 /** Returns whether both types are known, and not the same. */
 function differ(a: Part, b: Part): boolean {
   return a.type !== b.type && a.type !== 'unknown' && b.type !== 'unknown';
-}
-
-function got(operand: Part): string {
-  return typeNoun(operand.type);
-}
-
-function isExact(value: number): boolean {
-  return Number.isSafeInteger(value);
 }
