@@ -76,6 +76,23 @@ test('a backup takes the place of the damaged data, with the log of that, or wit
   assert.equal(await read('damaged/base'), 'data/base');
 });
 
+test('an attempt to restore that fails leaves the damaged data and its log', async () => {
+  // The copy fails in its middle, as on a full disk: a file cannot take the place of a folder.
+  await write('backup/tailrace.created', 'backup/pg_wal/2/file', 'data/tailrace.created', 'data/pg_wal/2');
+  await assert.rejects(directory.restore({ withLog: true }), { code: 'ERR_FS_CP_NON_DIR_TO_DIR' });
+  assert.equal(await directory.prepare(), 'unclean');
+  assert.equal(await read('data/pg_wal/2'), 'data/pg_wal/2');
+  assert.ok(!(await readdir(dir.path)).includes('data.new'));
+});
+
+test('a process that is killed between the two renames finds the log in the damaged data', async () => {
+  await write('backup/tailrace.created', 'backup/pg_wal/1', 'damaged/pg_wal/2', 'data.new/base');
+  assert.equal(await directory.prepare(), 'unclean');
+  assert.deepEqual((await readdir(join(directory.data, 'pg_wal'))).sort(), ['1', '2']);
+  assert.deepEqual((await readdir(directory.data)).sort(), ['pg_wal', 'tailrace.created']);
+  assert.equal(await read('damaged/pg_wal/2'), 'damaged/pg_wal/2');
+});
+
 test('a finished backup replaces the former one', async () => {
   await write('backup/tailrace.created', 'backup.new/tailrace.created', 'backup.new/base/1');
   await directory.finishBackup(1);

@@ -10,7 +10,8 @@ import { TailraceError } from '@tailrace/protocol/error';
  *
  *     tailrace.lock  the process that has it open
  *     clean          exists while the store is closed in order
- *     data           PostgreSQL's data folder; complete only with the file `tailrace.created`
+ *     data           PostgreSQL's data folder; complete only with the file `tailrace.created`; `data.new` while a
+ *                    backup is restored
  *     backup         a copy of `data` from a checkpoint; `backup.new` while it is written
  *     damaged        the last `data` that did not open, for an examination
  *
@@ -55,6 +56,10 @@ export class PgliteDirectory {
     return join(this.#path, 'backup.new');
   }
 
+  get #unfinishedData(): string {
+    return join(this.#path, 'data.new');
+  }
+
   get #backup(): string {
     return join(this.#path, 'backup');
   }
@@ -70,6 +75,7 @@ export class PgliteDirectory {
   /** Prepares the data folder for PostgreSQL. */
   async prepare(): Promise<FoundState> {
     await rm(this.unfinishedBackup, { recursive: true, force: true });
+    await rm(this.#unfinishedData, { recursive: true, force: true });
     if (!(await exists(join(this.data, createdFile)))) {
       if (await this.hasBackup()) {
         await this.restore({ withLog: true });
@@ -122,24 +128,29 @@ export class PgliteDirectory {
 
   /**
    * Puts the backup in the place of the data, which becomes `damaged`. `withLog`: with the log of the damaged data,
-   * which PostgreSQL then applies from the backup's checkpoint on.
+   * which PostgreSQL then applies from the backup's checkpoint on. The damaged data stays in its place until the copy is
+   * on the disk: it has the only log, and a disk that is full may be why it did not open.
    */
   async restore({ withLog }: { withLog: boolean }): Promise<void> {
-    const damaged = join(this.#path, 'damaged');
-    // A second attempt: the first one has put the damaged data away.
-    if (withLog && (await exists(this.data))) {
-      await rm(damaged, { recursive: true, force: true });
-      await rename(this.data, damaged);
-    }
-    await rm(this.data, { recursive: true, force: true });
     const backup = await this.#completeBackup();
     if (backup === undefined)
       throw new TailraceError('unavailable', `the embedded database of ${this.#path} has no backup`, {
         retryable: false,
       });
-    await cp(backup, this.data, { recursive: true, preserveTimestamps: true });
-    if (withLog) await this.#addLog(join(damaged, 'pg_wal'));
-    await rm(join(this.data, processFile), { force: true });
+    const damaged = join(this.#path, 'damaged');
+    const restored = this.#unfinishedData;
+    // Otherwise an earlier attempt has put it away: `damaged` has the log.
+    const isInPlace = withLog && (await exists(this.data));
+    await rm(isInPlace ? damaged : this.data, { recursive: true, force: true });
+    await rm(restored, { recursive: true, force: true });
+    await cp(backup, restored, { recursive: true, preserveTimestamps: true });
+    const log = join(isInPlace ? this.data : damaged, 'pg_wal');
+    if (withLog && (await exists(log))) await cp(log, join(restored, 'pg_wal'), { recursive: true, force: true });
+    await rm(join(restored, processFile), { force: true });
+    await syncTree(restored);
+    if (isInPlace) await rename(this.data, damaged);
+    await rename(restored, this.data);
+    await syncFile(this.#path);
     this.#logger.warn(
       { directory: this.#path, damaged, withLog },
       'the embedded database did not open; its backup takes its place',
@@ -150,11 +161,6 @@ export class PgliteDirectory {
   async #completeBackup(): Promise<string | undefined> {
     for (const backup of [this.#backup, this.#formerBackup]) if (await exists(join(backup, createdFile))) return backup;
     return undefined;
-  }
-
-  async #addLog(from: string): Promise<void> {
-    if (!(await exists(from))) return;
-    await cp(from, join(this.data, 'pg_wal'), { recursive: true, force: true });
   }
 
   /** After PostgreSQL has stopped in order. */
