@@ -107,8 +107,15 @@ export class PgListener {
     client.on('notification', ({ channel, payload = '' }) => {
       this.#each(channel, (listener) => listener.onNotification(payload));
     });
-    // A loss rejects the statements.
-    for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${quoted(channel)}`);
+    try {
+      // A loss rejects the statements.
+      for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${quoted(channel)}`);
+    } catch (error) {
+      // A server that refuses them, as a replica does, would keep a connection of each attempt. Not awaited: the end of
+      // a lost one may never come.
+      void client.end().catch(() => {});
+      throw error;
+    }
     if (isLost) throw new TailraceError('unavailable', 'database: the connection was lost');
     if (this.#isClosed) {
       await client.end();

@@ -128,8 +128,8 @@ export class PgliteDirectory {
 
   /**
    * Puts the backup in the place of the data, which becomes `damaged`. `withLog`: with the log of the damaged data,
-   * which PostgreSQL then applies from the backup's checkpoint on. The damaged data stays in its place until the copy is
-   * on the disk: it has the only log, and a disk that is full may be why it did not open.
+   * which PostgreSQL then applies from the backup's checkpoint on. The damaged data stays in its place until the copy
+   * is on the disk: it has the only log, and a disk that is full may be why it did not open.
    */
   async restore({ withLog }: { withLog: boolean }): Promise<void> {
     const backup = await this.#completeBackup();
