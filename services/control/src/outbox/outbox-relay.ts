@@ -141,7 +141,7 @@ export class OutboxRelay {
         this.#isAgain = false;
         await this.#count();
         if (!(await this.#hold())) return;
-        while (!this.#isStopped && (await this.#move()) === batchRowsMax) await this.#hold();
+        while (!this.#isStopped && (await this.#move()) === batchRowsMax) if (!(await this.#hold())) return;
       }
     } catch (error) {
       this.#counts.failures++;
