@@ -244,6 +244,24 @@ test('a device that has reported is in the registry, and its reports under a for
   assert.deepEqual([merged.id, merged.lastReport, merged.formerPaths.length], [first.id, 3_000_000, 2]);
 });
 
+test('a report at an unknown time is noted when its time is known', async () => {
+  const path = 'plant1.undated.one';
+  await ok(send('POST', '/v1/registry/devices', { device: path }));
+  const registry = new Registry(context);
+  const reports = async (receivedMs: number) => {
+    await registry.takeReports([{ path, receivedMs }]);
+    const { firstReport, lastReport } = await ok(send('GET', `/v1/registry/devices/${path}`));
+    return [firstReport, lastReport];
+  };
+  assert.deepEqual(
+    [await reports(0), await reports(2_000_000)],
+    [
+      [undefined, undefined],
+      [2_000_000, 2_000_000],
+    ],
+  );
+});
+
 test('a circle of scenes is refused with the way, and a scene that another one runs stays', async () => {
   const call = (scene: string) => ({ name: scene, steps: [{ do: 'scene', scene }, set('plant1.a', {})] });
   await ok(send('PUT', '/v1/scenes/c', { name: 'C', steps: [set('plant1.a', {})] }));

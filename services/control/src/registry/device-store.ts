@@ -200,7 +200,7 @@ export async function activePaths(
 /** A report that was received from a device. */
 export interface SeenDevice {
   readonly path: string;
-  /** When ingest has received its last report, epoch ms. */
+  /** When ingest has received its last report, epoch ms; 0: unknown. */
   readonly receivedMs: number;
 }
 
@@ -224,7 +224,7 @@ export async function noteReports(
                    ORDER BY until_ms DESC LIMIT 1)) AS id,
                max(received) AS received
                FROM unnest($1::text[], $2::double precision[]) AS each (path, received) GROUP BY 1) AS seen
-      WHERE device.id = seen.id
+      WHERE device.id = seen.id AND seen.received > 0
         AND (device.last_report_ms IS NULL OR seen.received >= device.last_report_ms + $3)`,
     [...parameters, stepMs],
   );
