@@ -217,7 +217,7 @@ export class NotificationSender {
       return true;
     }
     counted.retried.add(Math.max(1, rows.length));
-    const { untilMs } = { untilMs: nowMs + holdMs };
+    const untilMs = nowMs + holdMs;
     await database.transaction(async (transaction) => {
       if (!(await holdTarget(transaction, worker, target.id, { nowMs, untilMs }))) return;
       await delayTarget(transaction, target.id, positions, { error, retryMs: nowMs + waitMs });

@@ -55,7 +55,7 @@ export class RuleService {
         if (last !== undefined) assertMaySeeRule(requester, last);
         const isNew = last === undefined || last.body === '';
         if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, version);
-        if (last === undefined) await assertPlace(transaction);
+        if (isNew) await assertPlace(transaction);
         // Of a rule that was deleted, the numbers go on.
         const stored = { ...rule, version: (last?.version ?? 0) + 1 };
         await storeVersion(transaction, stored.id, stored.version, JSON.stringify(stored), requester, this.#nowMs());
