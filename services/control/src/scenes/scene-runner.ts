@@ -96,8 +96,9 @@ export const runnerTimes = {
 const concurrentMax = 8;
 /** Commands of one run that are submitted at once. */
 const submissionsMax = 16;
-/** Final runs that are kept. */
+/** Final runs that are kept, and those that one statement deletes. */
 const keptRunsMax = 10_000;
+const deletedRunsMax = 1_000;
 
 /**
  * Works on the runs of scenes: prepares them, submits what `workOf` requests, and applies what has become of the
@@ -363,7 +364,7 @@ export class SceneRunner {
   async #clean(): Promise<void> {
     const { database, logger } = this.#options.context;
     try {
-      await deleteOldRuns(database, keptRunsMax, 1_000);
+      while (!this.#isStopped && (await deleteOldRuns(database, keptRunsMax, deletedRunsMax)) === deletedRunsMax);
     } catch (error) {
       const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
       logger[level]({ error }, 'old runs of scenes cannot be deleted');
