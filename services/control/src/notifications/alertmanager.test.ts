@@ -37,6 +37,8 @@ test('no time is in the future: an alert would be active until then', () => {
   const ahead = { ...raised, time: nowMs + 60_000, activated: nowMs + 30_000 };
   assert.equal(alertOf(ahead, nowMs).startsAt, '2026-01-15T12:00:00.000Z');
   assert.equal(alertOf({ ...ahead, state: 'normal' }, nowMs).endsAt, '2026-01-15T12:00:00.000Z');
+  const [former] = alertsAfter({ ...ahead, priority: 1, number: 2 }, ahead, nowMs);
+  assert.equal(former!.endsAt, '2026-01-15T12:00:00.000Z');
 });
 
 test('a change of the labels, as by an escalation, resolves the alert with the former ones', () => {

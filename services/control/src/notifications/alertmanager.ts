@@ -38,8 +38,7 @@ export function alertOf(notice: AlarmNotice, nowMs: number): Alert {
     labels: labelsOf(notice),
     annotations: textsOf(annotations),
     startsAt: timeOf(startsMs),
-    // Not before the start: it is refused.
-    endsAt: timeOf(isActive(notice) ? nowMs + activeMs : Math.max(Math.min(notice.time, nowMs), startsMs)),
+    endsAt: timeOf(isActive(notice) ? nowMs + activeMs : endMsOf(notice, startsMs, nowMs)),
   };
 }
 
@@ -52,7 +51,12 @@ export function alertsAfter(notice: AlarmNotice, former: AlarmNotice | undefined
   if (former === undefined || !isActive(former)) return [alert];
   const before = alertOf(former, nowMs);
   if (JSON.stringify(before.labels) === JSON.stringify(alert.labels)) return [alert];
-  return [{ ...before, endsAt: timeOf(Math.max(notice.time, Date.parse(before.startsAt))) }, alert];
+  return [{ ...before, endsAt: timeOf(endMsOf(notice, Date.parse(before.startsAt), nowMs)) }, alert];
+}
+
+/** Returns the end of an alert by a transition: not in the future, and not before its start, which is refused. */
+function endMsOf({ time }: AlarmNotice, startsMs: number, nowMs: number): number {
+  return Math.max(Math.min(time, nowMs), startsMs);
 }
 
 /** What an Alertmanager routes and inhibits by. */
