@@ -1,7 +1,6 @@
 /**
  * Numbers of ISA-18.2 and EEMUA 191 on how many alarms people get. A flood starts with a period of 10 minutes with more
- * than 10 alarms, and stops with one that has fewer than 5. Periods are those of the clock, as in both documents;
- * services/alarms, which reports a flood at once, has the last 10 minutes instead.
+ * than 10 alarms, and stops with one that has fewer than 5. Periods are those of the clock, as in both documents.
  */
 export const kpiLimits = {
   periodMs: 600_000,
