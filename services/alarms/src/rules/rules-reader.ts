@@ -2,6 +2,7 @@ import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import { TopicPoller } from '@tailrace/eventlog/topic-poller';
 import type { Clock } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { ruleFromBytes } from '@tailrace/rules/rule';
@@ -10,6 +11,7 @@ import type { RuleSet } from './rule-set.ts';
 
 /** A changed rule is in force at the latest after this time and one read, ms. */
 const pollMs = 500;
+const warningEveryMs = 60_000;
 
 export interface RulesReaderOptions {
   readonly eventLog: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'read' | 'bounds'>;
@@ -31,12 +33,12 @@ export interface RulesReaderOptions {
 export class RulesReader {
   readonly counts = { read: 0, invalid: 0 };
   readonly poller: TopicPoller;
-  readonly #options: RulesReaderOptions;
+  readonly #onInvalid: LimitedWarning;
   #read = new Map<string, CompiledRule>();
 
-  constructor(options: RulesReaderOptions) {
-    this.#options = options;
-    const { eventLog, topic, clock, logger, rules, onChange } = options;
+  constructor({ eventLog, topic, clock, logger, rules, onChange }: RulesReaderOptions) {
+    const sentence = 'a record of the topic of rules is no rule; skipped';
+    this.#onInvalid = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     this.poller = new TopicPoller({
       ...{ eventLog, spec: rulesTopicSpec(topic), what: 'the topic of rules', clock, logger, pollMs },
       onRecords: (records) => {
@@ -77,10 +79,7 @@ export class RulesReader {
     } catch (thrown) {
       this.counts.invalid++;
       const { message } = tailraceErrorFrom(thrown);
-      this.#options.logger.warn(
-        { seq, rule: key, reason: message },
-        'a record of the topic of rules is no rule; skipped',
-      );
+      this.#onInvalid.write(() => ({ seq, rule: key, reason: message }));
     }
   }
 }
