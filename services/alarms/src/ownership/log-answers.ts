@@ -8,7 +8,10 @@ export const interruptedMs = 3_000;
 export class LogAnswers {
   readonly #partitions = new Map<number, { sinceMs: number; lastMs: number }>();
 
-  /** Takes an answer about a partition, at a monotonic time. Returns since when it was not interrupted, monotonic ms. */
+  /**
+   * Takes an answer about a partition at a monotonic time, ms. Returns since when the log has answered without an
+   * interruption.
+   */
   answered(partition: number, monotonicMs: number): number {
     const known = this.#partitions.get(partition);
     if (known !== undefined && monotonicMs - known.lastMs <= interruptedMs) {

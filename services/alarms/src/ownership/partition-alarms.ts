@@ -392,7 +392,7 @@ export class PartitionAlarms {
     const startedMs = clock.monotonic();
     const at = this.covered;
     // An interruption that is found meanwhile is in none of these states, or not in all of them.
-    const answeredMs = Math.floor(clock.now() - this.watermark.silentMs(startedMs));
+    const answeredMs = Math.floor(clock.now() - this.watermark.unansweredMs(startedMs));
     const changed = [...this.devices.values()].filter(({ isChanged }) => isChanged);
     let left: readonly AlarmDevice[] = changed;
     try {

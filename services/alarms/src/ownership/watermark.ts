@@ -60,7 +60,7 @@ export class Watermark {
   }
 
   /** Returns how long ago the log has answered last, ms. */
-  silentMs(monotonicMs: number): number {
+  unansweredMs(monotonicMs: number): number {
     return Math.max(0, monotonicMs - this.#answeredMs);
   }
 

@@ -24,7 +24,7 @@ test('a process that another one has replaced moves no further rows', async () =
     ...{ database: database as unknown as Database, topicPrefix: 'tailrace', worker: 'a', rowsMax: 10_000 },
     eventLog: {
       append: async () => {
-        // Ends a process that goes on.
+        // Stops a process that goes on.
         if (++appends > 3) throw new Error('expected one append');
         return [];
       },
