@@ -41,7 +41,8 @@ async function request(method: string, path: string, body?: object): Promise<any
     const sent = fetch(controlUrl + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
     const answer = await sent.catch(() => undefined);
     if (answer?.ok) return await answer.json();
-    if (answer !== undefined && answer.status < 500)
+    // 429: the device has as many open commands as it may, while a process of control is away.
+    if (answer !== undefined && answer.status < 500 && answer.status !== 429)
       throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
     repeated++;
     await pause(100);
