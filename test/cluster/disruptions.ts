@@ -232,7 +232,7 @@ export function testDisruptions(fixture: ClusterFixture): void {
     await clients.under(
       { name: 'bad upgrade', words: 'helm upgrade --atomic to an image that does not exist', target: planned },
       async (print) => {
-        // Without the Job of the migration, which has the same image, and would stop the upgrade before it touches a node.
+        // Without the Job of the migration: it has the same image, and would stop the upgrade before it touches a node.
         const settings = ['image.tag=none-such', 'database.migrationJob.enabled=false'];
         const upgraded = release.upgrade(settings, badUpgradeMs, ['--atomic']).then(
           () => undefined,
