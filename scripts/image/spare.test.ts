@@ -14,6 +14,8 @@ for (const path of [
   'README.md',
   'src/addon.cc',
   'src/index.ts',
+  'dist/license.d.ts',
+  'dist/license.d.ts.map',
 ]) {
   test(`${path} is omitted`, () => assert.equal(spare(path), true));
 }

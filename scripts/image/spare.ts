@@ -19,8 +19,8 @@ const spareFolders = new Set([
  * Types, sources of builds, source maps, texts. Node.js runs no TypeScript under node_modules.
  */
 const spareFiles = /\.([cm]?tsx?|map|md|markdown|flow|tsbuildinfo|c|cc|cpp|h|hpp|gypi?)$/i;
-/** License texts, which must be distributed. */
-const terms = /^(licen[cs]e|notice|copying|copyright)/i;
+/** License texts, which must be distributed; not code that is named after them, such as `license.d.ts`. */
+const terms = /^(licen[cs]e|notice|copying|copyright)(?!.*\.([cm]?[jt]sx?|map)$)/i;
 /** Builds of an addon for many platforms, as uWebSockets.js names them: `uws_linux_x64_127.node`. */
 const platformBuild = /_(linux|darwin|win32|freebsd)_\w+?_\d+\.node$/;
 /**
