@@ -173,6 +173,13 @@ function takesSecret(service: string): boolean {
   );
 }
 
+/** package-lock.json: packages by their place. */
+interface Lock {
+  readonly packages: Readonly<
+    Record<string, { readonly dev?: boolean; readonly devOptional?: boolean; readonly optional?: boolean }>
+  >;
+}
+
 /** Returns the packages that are for development only, and the Node.js that npm installs. */
 function developmentPackages(): string[] {
   const manifests = globSync('{.,packages/*,services/*}/package.json', { cwd: projectRoot }).map(
@@ -181,5 +188,13 @@ function developmentPackages(): string[] {
   );
   const namesIn = (key: string) => manifests.flatMap((manifest) => Object.keys(manifest[key] ?? {}));
   const toRun = new Set(namesIn('dependencies'));
-  return [...namesIn('devDependencies'), ...namesIn('optionalDependencies')].filter((name) => !toRun.has(name));
+  const { packages } = JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')) as Lock;
+  // A package that runs may depend on one of them, such as @fastify/swagger on yaml.
+  const isNeeded = (name: string) => {
+    const { dev, devOptional, optional } = packages[`node_modules/${name}`] ?? { dev: true };
+    return !(dev || devOptional || optional);
+  };
+  return [...namesIn('devDependencies'), ...namesIn('optionalDependencies')].filter(
+    (name) => !toRun.has(name) && !isNeeded(name),
+  );
 }
