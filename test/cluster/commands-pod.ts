@@ -65,7 +65,7 @@ async function outcomeOf(id: string): Promise<{ readonly state: string; readonly
 
 const ids: string[] = [];
 for (let n = 0; n < Number(count); n++) {
-  const body = { id: `cluster-${n}`, device, name: 'set', params: { n }, deadline: Date.now() + 30_000 };
+  const body = { id: `cluster-${n}`, device, name: 'set', params: { n }, deadline: Date.now() + 120_000 };
   ids.push((await request('POST', '/v1/commands', body)).id);
   await pause(Number(intervalMs));
 }

@@ -9,7 +9,7 @@ import { isReady } from './kubectl.ts';
 const controlLabel = `${releaseLabel},app.kubernetes.io/component=control`;
 const commands = 200;
 const intervalMs = 50;
-const runMs = 120_000;
+const runMs = 240_000;
 
 /** Prints whether control has a command, for the run outside. */
 const hasCommandCode = `fetch(process.argv[1] + '/v1/commands?limit=1', { headers: { authorization: 'Bearer ' + process.env.TOKEN } })
