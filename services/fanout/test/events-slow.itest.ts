@@ -72,8 +72,10 @@ test('alarms of a client that reads too slowly precede its backlog of readings, 
   ws.socket.startReading();
   await eventually(async () => assert.equal(await lagging(), 0));
   await eventually(() => assert.deepEqual(numbersIn(messagesOf(ws)), numbers));
+  const isBacklog = (message: ServerMessage) => 'data' in message && message.data.skipped !== undefined;
+  await eventually(() => assert.ok(messagesOf(ws).some(isBacklog)));
   const messages = messagesOf(ws);
-  const backlog = messages.findIndex((message) => 'data' in message && message.data.skipped !== undefined);
+  const backlog = messages.findIndex(isBacklog);
   const lastAlarm = messages.findLastIndex((message) => 'alarm' in message);
   assert.ok(backlog > lastAlarm, `the backlog is message ${backlog}, the last alarm ${lastAlarm}`);
   await node.appendEvent(device, alarmEvent(alarmOf(device, 21)));
