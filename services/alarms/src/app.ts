@@ -17,9 +17,10 @@ import { LogAnswers } from './ownership/log-answers.ts';
 import type { EvaluationCounts, PartitionContext } from './ownership/partition-alarms.ts';
 import { partitionKeys } from './ownership/partition-keys.ts';
 import { Recovery } from './ownership/recovery.ts';
-import { DevicesReader } from './rules/devices-reader.ts';
+import { createDevicesReader } from './rules/devices-reader.ts';
 import { RuleSet } from './rules/rule-set.ts';
-import { RulesReader } from './rules/rules-reader.ts';
+import { createRulesReader } from './rules/rules-reader.ts';
+import type { TopicReader } from './rules/topic-reader.ts';
 
 export interface AlarmsOptions {
   readonly eventLog: EventLog;
@@ -54,8 +55,8 @@ export interface Alarms {
 
 export interface AlarmsNode {
   readonly rules: RuleSet;
-  readonly reader: RulesReader;
-  readonly devicesReader: DevicesReader;
+  readonly reader: TopicReader;
+  readonly devicesReader: TopicReader;
   readonly ownership: AlarmOwnership;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
@@ -158,14 +159,9 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const now = () => clock.monotonic();
   const keys = partitionKeys(partitions);
   const rules = new RuleSet();
-  const reader = new RulesReader({
-    ...{ eventLog, topic: topics.rules, clock, logger, rules },
-    onChange: () => ownership.rulesChanged(),
-  });
-  const devicesReader = new DevicesReader({
-    ...{ eventLog, topic: topics.devices, clock, logger, rules },
-    onChange: () => ownership.rulesChanged(),
-  });
+  const onRulesChanged = () => ownership.rulesChanged();
+  const reader = createRulesReader({ eventLog, topic: topics.rules, clock, logger }, rules, onRulesChanged);
+  const devicesReader = createDevicesReader({ eventLog, topic: topics.devices, clock, logger }, rules, onRulesChanged);
   const { unwrittenMax, pairsMax, checkpointMs, slackMs, graceMs, lookbackMs, flushMs, node } = config;
   const writers = new EventWriters({
     ...{ eventLog, topic: topics.events, clock, logger, random, unwrittenMax },

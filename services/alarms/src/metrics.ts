@@ -5,15 +5,14 @@ import type { AlarmOwnership } from './ownership/alarm-ownership.ts';
 import type { EventWriters } from './ownership/event-writer.ts';
 import type { EvaluationCounts, PairCount, PartitionAlarms } from './ownership/partition-alarms.ts';
 import type { Recovery } from './ownership/recovery.ts';
-import type { DevicesReader } from './rules/devices-reader.ts';
 import type { RuleSet } from './rules/rule-set.ts';
-import type { RulesReader } from './rules/rules-reader.ts';
+import type { TopicReader } from './rules/topic-reader.ts';
 
 /** The objects of a node that have metrics. */
 interface CountingNode {
   readonly rules: RuleSet;
-  readonly reader: RulesReader;
-  readonly devicesReader: DevicesReader;
+  readonly reader: TopicReader;
+  readonly devicesReader: TopicReader;
   readonly ownership: AlarmOwnership;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
