@@ -1,6 +1,6 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { isPlainText } from '@tailrace/protocol/text';
 import { z } from 'zod';
+import { plainText } from './plain-text.ts';
 
 /** Limits of what rules select devices by. */
 export const attributeLimits = {
@@ -15,9 +15,6 @@ export const attributeLimits = {
 export const labelKeySchema = z
   .string()
   .regex(/^[a-z][a-z0-9_.-]{0,62}$/, 'expected 1 to 63 of "a-z", "0-9", "_", "-" and ".", the first a letter');
-
-const plainText = (charactersMax: number) =>
-  z.string().max(charactersMax).refine(isPlainText, 'expected a text without control characters');
 
 /** Such as `press`. */
 export const kindSchema = plainText(attributeLimits.kindCharactersMax);

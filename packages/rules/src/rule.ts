@@ -1,9 +1,9 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
-import { isPlainText } from '@tailrace/protocol/text';
 import { z } from 'zod';
 import { type DeviceAttributes, isSelected, whereSchema } from './device-attributes.ts';
 import { compileExpression } from './expression.ts';
+import { plainText } from './plain-text.ts';
 import {
   conditionSchema,
   delayMs,
@@ -33,10 +33,6 @@ const shelfMsDefault = delayMsMax;
 
 export const ruleId = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, "_" or "-"');
 const pattern = z.string().refine(isPattern, 'expected a pattern of devices, as in plant1.line3.press7 or plant1.>');
-
-function plainText(charactersMax: number) {
-  return z.string().max(charactersMax).refine(isPlainText, 'expected a text without control characters');
-}
 
 /** How people acknowledge. The name is theirs, such as `safety`. */
 const classSchema = z.strictObject({

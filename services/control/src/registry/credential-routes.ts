@@ -1,10 +1,11 @@
 import { labelCharactersMax } from '@tailrace/platform/device-credentials';
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
 import { errorResponses } from '../http/query.ts';
 import type { CredentialService, IssuedCredential } from './credential-service.ts';
 import { credentialLifeMsMax, type StoredCredential } from './credential-store.ts';
-import { devicePathSchema, plainText } from './fields.ts';
+import { devicePathSchema } from './fields.ts';
 
 const timeSchema = z.number().describe('Epoch ms.');
 const dayMs = 86_400_000;

@@ -1,6 +1,7 @@
 import { attributeLimits, kindSchema, labelKeySchema, labelsSchema } from '@tailrace/rules/device-attributes';
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
-import { devicePathSchema, idSchema, labelSchema, noteSchema, patternSchema, plainText, tagSchema } from './fields.ts';
+import { devicePathSchema, idSchema, labelSchema, noteSchema, patternSchema, tagSchema } from './fields.ts';
 
 /*
  * The registry: what people know of devices, beside what the devices report. A device has an ID that stays; its path is

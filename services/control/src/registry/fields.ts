@@ -1,6 +1,6 @@
 import { isDevicePath } from '@tailrace/protocol/path';
 import { isPattern } from '@tailrace/protocol/pattern';
-import { isPlainText } from '@tailrace/protocol/text';
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
 
 /* Fields that records of control share. */
@@ -27,7 +27,3 @@ export const patternSchema = z
   .describe('A device path, or a pattern such as `plant1.line3.>`.');
 
 export const tagSchema = plainText(128).min(1);
-
-export function plainText(charactersMax: number): z.ZodString {
-  return z.string().max(charactersMax).refine(isPlainText, 'expected a text without control characters');
-}

@@ -1,7 +1,8 @@
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
-import { idSchema, labelSchema, noteSchema, patternSchema, plainText, tagSchema } from '../registry/fields.ts';
+import { idSchema, labelSchema, noteSchema, patternSchema, tagSchema } from '../registry/fields.ts';
 
 /*
  * A scene: a named set of commands over several devices, run as one, such as "away" of a house or "line stop" of a
