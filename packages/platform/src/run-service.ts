@@ -19,15 +19,16 @@ export interface ServiceProcess {
 /**
  * Returns the settings, or exits: `--help` and `--check-config` print to standard output and exit with 0, the errors of
  * invalid settings are printed to standard error and exit with 1. For the first line of a main.ts. `check`: as that of
- * `configCommandFrom`.
+ * `configCommandFrom`. `args`: default, those after the script.
  */
 export function configOrExit<S extends ConfigSchema>(
   process: ServiceProcess,
   name: string,
   schema: S,
   check?: (config: Readonly<z.output<S>>) => string,
+  args: readonly string[] = process.argv.slice(2),
 ): Readonly<z.output<S>> {
-  const command = configCommandFrom(name, schema, { env: process.env, args: process.argv.slice(2) }, check);
+  const command = configCommandFrom(name, schema, { env: process.env, args }, check);
   if (command.kind === 'run') return command.config;
   (command.code === 0 ? process.stdout : process.stderr).write(command.output);
   return process.exit(command.code);

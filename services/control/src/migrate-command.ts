@@ -1,10 +1,9 @@
 import { createPgDatabase } from '@tailrace/database/pg';
 import { kafkaSettings, natsSettings } from '@tailrace/platform/broker-settings';
 import { systemClock } from '@tailrace/platform/clock';
-import { configCommandFrom } from '@tailrace/platform/config-command';
 import { databaseAccessFrom, databaseRules, databaseSettings } from '@tailrace/platform/database-settings';
 import { createLogger } from '@tailrace/platform/logger';
-import type { ServiceProcess } from '@tailrace/platform/run-service';
+import { configOrExit, type ServiceProcess } from '@tailrace/platform/run-service';
 import { commonSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { controlSettings, serviceName } from './config.ts';
@@ -21,12 +20,7 @@ const schema = z
  * migrate at their start as well; an advisory lock of PostgreSQL orders all of them.
  */
 export async function runMigrateCommand(process: ServiceProcess): Promise<never> {
-  const command = configCommandFrom(serviceName, schema, { env: process.env, args: process.argv.slice(3) });
-  if (command.kind === 'exit') {
-    (command.code === 0 ? process.stdout : process.stderr).write(command.output);
-    return process.exit(command.code);
-  }
-  const { config } = command;
+  const config = configOrExit(process, serviceName, schema, undefined, process.argv.slice(3));
   const logger = createLogger({ service: serviceName, level: config.logLevel, pretty: config.logPretty });
   // Process 1 of a container has no handlers of its own. The server rolls the transaction back.
   process.on('SIGINT', () => process.exit(130));
