@@ -16,7 +16,6 @@ import { type ClientClock, systemClock } from './clock.ts';
 import { notify } from './notify.ts';
 import type { ControlReply, Stream } from './stream.ts';
 
-/** The exports of `@tailrace/client/control`. */
 export type {
   AlarmActionRefused,
   AlarmEvent,
@@ -24,6 +23,8 @@ export type {
   CommandTransition,
   LeaseTransition,
 } from '@tailrace/protocol/control-event-json';
+/** The exports of `@tailrace/client/control`. */
+export { isFinal } from '@tailrace/protocol/control-event-json';
 export type { Alarms } from './alarm-store.ts';
 
 /** An alarm as the person has seen it: a transition, or its names. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommandTransition } from '@tailrace/client/control';
-import { commandStateWord, commandText, commandValueFrom, isFinalState, withState } from './command-value.ts';
+import { type CommandTransition, isFinal } from '@tailrace/client/control';
+import { commandStateWord, commandText, commandValueFrom, withState } from './command-value.ts';
 
 const values: readonly (readonly [string, number | boolean | string])[] = [
   ['17', 17],
@@ -26,10 +26,7 @@ test('a state has words, also one that waits for a person, and one of a later se
   assert.equal(commandStateWord({ state: 'accepted', awaits: 'confirmation' }), 'waits for a second person');
   assert.equal(commandStateWord({ state: 'queued', awaits: 'device' }), 'waits for the device');
   assert.equal(commandStateWord({ state: 'later' }), 'later');
-  assert.deepEqual(
-    [isFinalState({ state: 'unconfirmed', awaits: 'outcome' }), isFinalState({ state: 'done' })],
-    [false, true],
-  );
+  assert.deepEqual([isFinal({ state: 'unconfirmed', awaits: 'outcome' }), isFinal({ state: 'done' })], [false, true]);
 });
 
 test('the newest commands are shown, those in progress before others, and no state goes back', () => {

@@ -1,4 +1,4 @@
-import type { CommandTransition } from '@tailrace/client/control';
+import { type CommandTransition, isFinal } from '@tailrace/client/control';
 
 export type CommandValue = number | boolean | string;
 
@@ -15,11 +15,6 @@ export function commandValueFrom(text: string): CommandValue {
 export function commandText({ name = '', params = {} }: Pick<CommandTransition, 'name' | 'params'>): string {
   const values = Object.entries(params).map(([tag, value]) => `${tag} = ${value}`);
   return [name, values.join(', ')].filter((each) => each !== '').join(' ');
-}
-
-/** Whether no further state follows. `unconfirmed` may be followed by the report of the device. */
-export function isFinalState({ state, awaits }: Pick<CommandTransition, 'state' | 'awaits'>): boolean {
-  return ['done', 'failed', 'expired', 'canceled'].includes(state) || (state === 'unconfirmed' && awaits === undefined);
 }
 
 const stateWords: Readonly<Record<string, string>> = {
@@ -54,7 +49,7 @@ export function withState(
   const index = commands.findIndex(({ id }) => id === transition.id);
   if (index === -1) {
     const all = [transition, ...commands];
-    const drop = all.length <= shownMax ? -1 : all.findLastIndex(isFinalState);
+    const drop = all.length <= shownMax ? -1 : all.findLastIndex(isFinal);
     return all.filter((_, at) => at !== drop);
   }
   if (commands[index]!.number >= transition.number) return commands;

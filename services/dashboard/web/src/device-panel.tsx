@@ -1,10 +1,10 @@
 import { useSignal } from '@preact/signals';
-import type { CommandTransition, SentCommand } from '@tailrace/client/control';
+import { type CommandTransition, isFinal, type SentCommand } from '@tailrace/client/control';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { isUnacknowledged, stateWord } from './alarm-list.ts';
 import { Priority } from './alarms-view.tsx';
-import { commandStateWord, commandText, commandValueFrom, isFinalState, withState } from './command-value.ts';
+import { commandStateWord, commandText, commandValueFrom, withState } from './command-value.ts';
 import { shownAge } from './format.ts';
 import { usePage } from './page.ts';
 import { useCommand, useControl, useStream } from './sdk.ts';
@@ -140,7 +140,7 @@ function CommandRow({
           Confirm
         </button>
       )}
-      {sent !== undefined && !isFinalState(command) && (
+      {sent !== undefined && !isFinal(command) && (
         <button type="button" class="plain" onClick={() => decide(sent.cancel())}>
           Cancel
         </button>
