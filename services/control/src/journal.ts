@@ -1,7 +1,8 @@
 import type { Transaction } from '@tailrace/database/database';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import { type AuditEntry, chainOf, contentOf, nextHashSql } from './audit/audit-entry.ts';
+import { type AuditEntry, chainOf, contentOf, entryOf, nextHashSql } from './audit/audit-entry.ts';
+import type { Requester } from './requester.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
 export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit' | 'control';
@@ -26,6 +27,22 @@ export interface Act {
   readonly entry: AuditEntry;
   /** Default: none. */
   readonly records?: readonly OutboxRecord[];
+}
+
+/** Returns the function that returns acts about things of a kind, such as `scene`: each an audit entry alone. */
+export function actsAbout(
+  kind: string,
+): (
+  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
+  nowMs: number,
+  action: string,
+  id: string,
+  details: AuditEntry['details'],
+) => Act {
+  return (actor, nowMs, action, id, details) => {
+    const target = `${kind}/${id}`;
+    return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
+  };
 }
 
 /** Of the content of an audit entry, with its details. */

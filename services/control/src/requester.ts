@@ -62,12 +62,12 @@ export function assertMaySee(requester: Requester, scope: string): void {
   throw new TailraceError('forbidden', `expected a token that may see ${scope}, got ${shown(requester.subscribe)}`);
 }
 
-/** Throws `forbidden` if the requester does not have the role. */
-export function assertRole(requester: Requester, role: Role): void {
-  if (requester.roles.includes(role)) return;
+/** Throws `forbidden` if the requester has none of the roles. */
+export function assertRole(requester: Requester, ...roles: readonly Role[]): void {
+  if (roles.some((role) => requester.roles.includes(role))) return;
   throw new TailraceError(
     'forbidden',
-    `expected a token with the role ${shown(role)}, got the roles ${shown(requester.roles)}`,
+    `expected a token with the role ${roles.map(shown).join(' or ')}, got the roles ${shown(requester.roles)}`,
   );
 }
 

@@ -240,8 +240,8 @@ function actsOf(fleet: StoredFleet, { transition }: FleetStep, counts: FleetCoun
   const { state, isFinal, message } = transition;
   const details = { state, message, devices: counts.byState };
   const isNamed = state !== fleet.state && state !== 'done';
-  const acts = isNamed ? [fleetAct(controlItself, fleet.id, nowMs, `fleet.${state}`, details)] : [];
-  if (isFinal) acts.push(fleetAct(controlItself, fleet.id, nowMs, 'fleet.finished', details));
+  const acts = isNamed ? [fleetAct(controlItself, nowMs, `fleet.${state}`, fleet.id, details)] : [];
+  if (isFinal) acts.push(fleetAct(controlItself, nowMs, 'fleet.finished', fleet.id, details));
   return acts;
 }
 

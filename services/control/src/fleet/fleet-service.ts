@@ -1,10 +1,10 @@
 import type { Queryable, Transaction } from '@tailrace/database/database';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
-import type { Act } from '../journal.ts';
+import { type Act, actsAbout } from '../journal.ts';
 import { activePaths, findGroup } from '../registry/device-store.ts';
-import { assertMayCommand, mayCommand, maySee, type Requester, type Role } from '../requester.ts';
+import { assertMayCommand, assertRole, mayCommand, maySee, type Requester, type Role } from '../requester.ts';
+import { isOwn, ownOf } from '../stored-by-id.ts';
 import { type FleetCounts, type FleetState, fleetLimits, scopeOf } from './fleet-command.ts';
 import { assertFleetRequest, contentOf, type FleetRequest, orderedDevices, storedRequestOf } from './fleet-request.ts';
 import {
@@ -68,7 +68,7 @@ export class FleetService {
    */
   async plan(requester: Requester, request: FleetRequest): Promise<FleetPlan> {
     assertFleetRequest(request);
-    assertOneOfRoles(requester, ['engineer']);
+    assertRole(requester, 'engineer');
     const { database } = this.#options.context;
     const selected = await this.#selected(requester, request);
     const forbidden = selected.filter((device) => !mayCommand(requester, device));
@@ -121,7 +121,7 @@ export class FleetService {
         const first = devices.slice(0, namedMax).map(({ device }) => device);
         const { name, params, rate, stop } = request;
         const details = { key: request.id, scope, devices: devices.length, first, name, params, rate, stop, isMarked };
-        return { result: undefined, acts: isNew ? [fleetAct(requester, id, nowMs, 'fleet.started', details)] : [] };
+        return { result: undefined, acts: isNew ? [fleetAct(requester, nowMs, 'fleet.started', id, details)] : [] };
       });
       onDue();
       const started = await findFleet(context.database, id);
@@ -141,7 +141,7 @@ export class FleetService {
     const { scope } = (await this.find(requester, id)).fleet;
     const refused = { action: 'fleet.refused', target: `fleet/${id}`, details: { requested: decision } };
     await orRefused(context, requester, refused, async () => {
-      assertOneOfRoles(requester, decisions[decision].roles);
+      assertRole(requester, ...decisions[decision].roles);
       await act(context, async (transaction) => {
         const fleet = (await lockFleet(transaction, id))!;
         if (fleet.sender !== requester.subject) assertMayCommand(requester, scope);
@@ -195,9 +195,7 @@ export class FleetService {
       assertMayCommand(requester, pattern);
       found = await activePaths(context.database, { patterns: [pattern], kind: '', labels: {} }, limit + 1);
     } else {
-      const fields = await findGroup(context.database, group!);
-      if (fields === undefined || (requester.tenant !== '' && fields.tenant !== requester.tenant))
-        throw new TailraceError('not_found', `group: expected an existing one, got ${shown(group)}`);
+      const fields = ownOf(requester, 'group', group!, await findGroup(context.database, group!));
       found = await activePaths(context.database, fields, limit + 1);
     }
     if (found.length > limit)
@@ -272,30 +270,12 @@ async function applyDecision(
   }
   const change: FleetChange = { state: to, isFinal: false, message };
   await storeFleetChange(transaction, fleet, change, nowMs);
-  return { result: undefined, acts: [fleetAct(requester, id, nowMs, action, {})] };
+  return { result: undefined, acts: [fleetAct(requester, nowMs, action, id, {})] };
 }
 
 /** Returns the audit entry about a fleet command. */
-export function fleetAct(
-  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
-  id: string,
-  nowMs: number,
-  action: string,
-  details: Readonly<Record<string, unknown>>,
-): Act {
-  const target = `fleet/${id}`;
-  return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
-}
+export const fleetAct = actsAbout('fleet');
 
 function isVisible(requester: Requester, { tenant, sender, scope }: StoredFleet): boolean {
-  const isOfTenant = requester.tenant === '' || requester.tenant === tenant;
-  return isOfTenant && (sender === requester.subject || maySee(requester, scope));
-}
-
-function assertOneOfRoles(requester: Requester, roles: readonly Role[]): void {
-  if (roles.some((role) => requester.roles.includes(role))) return;
-  throw new TailraceError(
-    'forbidden',
-    `expected a token with the role ${roles.map(shown).join(' or ')}, got the roles ${shown(requester.roles)}`,
-  );
+  return isOwn(requester, { tenant }) && (sender === requester.subject || maySee(requester, scope));
 }

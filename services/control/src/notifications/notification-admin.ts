@@ -5,6 +5,7 @@ import { type AuditEntry, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
+import { assertVersion } from '../stored-by-id.ts';
 import { notificationChannel } from './notification-store.ts';
 import { type Route, routeSchema } from './route.ts';
 import { shownTarget, type Target, type TargetSettings, targetSchema } from './target.ts';
@@ -161,9 +162,7 @@ export class NotificationAdmin {
       const before = await lock(transaction, kind, id);
       if (before === undefined) await assertBelow(transaction, table, noun, max);
       else assertOwn(requester, noun, id, before);
-      const current = before?.version ?? 0;
-      if (version !== undefined && version !== current)
-        throw new TailraceError('conflict', `${noun} ${id}: expected the version ${version}, got ${current}`);
+      assertVersion(noun, id, version, before?.version);
       const nowMs = context.clock.now();
       const { rows } = await transaction.query<StoredRow>(
         `INSERT INTO ${table} (id, tenant, version, settings, changed_by, changed_ms)

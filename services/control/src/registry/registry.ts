@@ -6,6 +6,7 @@ import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import { ownOf } from '../stored-by-id.ts';
 import { revokeAllOf } from './credential-store.ts';
 import {
   type DeviceFields,
@@ -282,11 +283,8 @@ export class Registry {
   }
 
   /** Rejects with `not_found`, also for a group of another tenant. */
-  async group({ tenant }: Requester, id: string): Promise<Group> {
-    const group = await findGroup(this.#context.database, id);
-    if (group === undefined || (tenant !== '' && group.tenant !== tenant))
-      throw new TailraceError('not_found', `group: expected an existing one, got ${shown(id)}`);
-    return group;
+  async group(requester: Requester, id: string): Promise<Group> {
+    return ownOf(requester, 'group', id, await findGroup(this.#context.database, id));
   }
 
   /** Creates or changes a group. */

@@ -2,11 +2,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Queryable, Transaction } from '@tailrace/database/database';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tenantOf } from '@tailrace/protocol/path';
-import { entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act, orRefused } from '../control-context.ts';
-import type { Act } from '../journal.ts';
+import { actsAbout } from '../journal.ts';
 import { activePaths, findGroup } from '../registry/device-store.ts';
 import { assertMayCommand, assertRole, mayCommand, type Requester } from '../requester.ts';
+import { assertVersion, isOwn, ownOf } from '../stored-by-id.ts';
 import { type PlanContext, planScene, planTargets, type ScenePlan } from './plan.ts';
 import { undoPlan } from './restoration.ts';
 import {
@@ -82,9 +82,7 @@ export class Scenes {
     queryable: Queryable = this.#options.context.database,
   ): Promise<StoredScene> {
     const [scene] = await findScenes(queryable, [id]);
-    if (scene === undefined || !isOf(requester, scene))
-      throw new TailraceError('not_found', `scene: expected an existing one, got ${shown(id)}`);
-    return scene;
+    return ownOf(requester, 'scene', id, scene);
   }
 
   /**
@@ -98,13 +96,9 @@ export class Scenes {
     return await act(context, async (transaction) => {
       await lockScenes(transaction);
       const [before] = await findScenes(transaction, [id]);
-      if (before !== undefined && !isOf(requester, before))
+      if (before !== undefined && !isOwn(requester, before))
         throw new TailraceError('conflict', `scene: expected an ID that is free, got ${shown(id)}`);
-      if (version !== undefined && version !== (before?.version ?? 0))
-        throw new TailraceError(
-          'conflict',
-          `scene ${id}: expected the version ${version}, got ${before?.version ?? 0}`,
-        );
+      assertVersion('scene', id, version, before?.version);
       if (before === undefined && (await countScenes(transaction)) >= sceneLimits.scenesMax)
         throw new TailraceError('limit_reached', `scenes: expected at most ${sceneLimits.scenesMax}, got one more`);
       const nowMs = context.clock.now();
@@ -242,7 +236,7 @@ export class Scenes {
 
   async findRun(requester: Requester, id: string): Promise<StoredRun> {
     const run = await findRun(this.#options.context.database, id);
-    if (run !== undefined && isOf(requester, run)) return run;
+    if (run !== undefined && isOwn(requester, run)) return run;
     throw new TailraceError('not_found', `scene run: expected the ID of one, got ${shown(id)}`);
   }
 
@@ -297,16 +291,7 @@ export async function assertRunsBelowLimit(queryable: Queryable): Promise<void> 
 }
 
 /** Returns the audit entry about a scene. */
-export function sceneAct(
-  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
-  nowMs: number,
-  action: string,
-  scene: string,
-  details: Readonly<Record<string, unknown>>,
-): Act {
-  const target = `scene/${scene}`;
-  return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
-}
+export const sceneAct = actsAbout('scene');
 
 /** Returns the state of a run; undefined: it has no plan or no snapshot yet, or has failed without. */
 export function sceneRunOf({ id, plan, snapshot, state, requester, progress }: StoredRun): SceneRun | undefined {
@@ -360,7 +345,7 @@ async function withCalled(
   // A deeper row of scenes is refused by `assertNoCycle`.
   for (let depth = 0; open.length > 0 && depth <= sceneLimits.depthMax; depth++) {
     const called = [...new Set(open.flatMap(calledScenes))].filter((id) => !found.has(id));
-    open = (await findScenes(queryable, called)).filter((scene) => isOf(requester, scene));
+    open = (await findScenes(queryable, called)).filter((scene) => isOwn(requester, scene));
     for (const scene of open) found.set(scene.id, scene);
   }
   return [...found.values()];
@@ -408,10 +393,6 @@ function assertMayRun(requester: Requester, { steps, scene }: ScenePlan): void {
     `scene ${scene}: expected a token that may command all of its devices, got ${shown(requester.command)}, which lacks ` +
       `${forbidden.length} of them: ${forbidden.slice(0, 10).join(', ')}`,
   );
-}
-
-function isOf({ tenant }: Pick<Requester, 'tenant'>, { tenant: owner }: { readonly tenant: string }): boolean {
-  return tenant === '' || tenant === owner;
 }
 
 /** Throws `forbidden` for a device that is not of the requester's tenant. */

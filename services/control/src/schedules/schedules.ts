@@ -1,10 +1,10 @@
 import type { Queryable } from '@tailrace/database/database';
-import { shown, TailraceError } from '@tailrace/protocol/error';
-import { entryOf } from '../audit/audit-entry.ts';
+import { TailraceError } from '@tailrace/protocol/error';
 import { type ActContext, act } from '../control-context.ts';
-import type { Act } from '../journal.ts';
+import { actsAbout } from '../journal.ts';
 import { assertRole, type Requester } from '../requester.ts';
 import type { Scenes } from '../scenes/scenes.ts';
+import { assertVersion, ownOf } from '../stored-by-id.ts';
 import { CronTimes } from './cron.ts';
 import { runAfter, type ScheduledRun, type ScheduleFields, scheduleLimits } from './schedule.ts';
 import {
@@ -36,7 +36,7 @@ export class Schedules {
 
   /** Rejects with `not_found`, also for a schedule of another tenant. */
   async schedule(requester: Requester, id: string): Promise<StoredSchedule> {
-    return ownSchedule(requester, id, await findSchedule(this.#options.context.database, id));
+    return ownOf(requester, 'schedule', id, await findSchedule(this.#options.context.database, id));
   }
 
   /**
@@ -51,12 +51,8 @@ export class Schedules {
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
       const before = await lockSchedule(transaction, id);
-      if (before !== undefined) ownSchedule(requester, id, before);
-      if (version !== undefined && version !== (before?.version ?? 0))
-        throw new TailraceError(
-          'conflict',
-          `schedule ${id}: expected the version ${version}, got ${before?.version ?? 0}`,
-        );
+      if (before !== undefined) ownOf(requester, 'schedule', id, before);
+      assertVersion('schedule', id, version, before?.version);
       if (before === undefined) await assertBelowLimit(transaction);
       const nowMs = context.clock.now();
       const schedule: StoredSchedule = {
@@ -85,7 +81,7 @@ export class Schedules {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     return await act(context, async (transaction) => {
-      const before = ownSchedule(requester, id, await lockSchedule(transaction, id));
+      const before = ownOf(requester, 'schedule', id, await lockSchedule(transaction, id));
       if (before.paused === paused) return { result: before, acts: [] };
       const nowMs = context.clock.now();
       const times = new CronTimes(before.cron, before.timeZone, nowMs);
@@ -103,7 +99,7 @@ export class Schedules {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     await act(context, async (transaction) => {
-      const { version } = ownSchedule(requester, id, await lockSchedule(transaction, id));
+      const { version } = ownOf(requester, 'schedule', id, await lockSchedule(transaction, id));
       await deleteSchedule(transaction, id);
       const nowMs = context.clock.now();
       return { result: undefined, acts: [scheduleAct(requester, nowMs, 'schedule.deleted', id, { version })] };
@@ -125,21 +121,7 @@ export class Schedules {
 }
 
 /** Returns the audit entry about a schedule. */
-export function scheduleAct(
-  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
-  nowMs: number,
-  action: string,
-  id: string,
-  details: Readonly<Record<string, unknown>>,
-): Act {
-  const target = `schedule/${id}`;
-  return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
-}
-
-function ownSchedule({ tenant }: Requester, id: string, found: StoredSchedule | undefined): StoredSchedule {
-  if (found !== undefined && (tenant === '' || found.tenant === tenant)) return found;
-  throw new TailraceError('not_found', `schedule: expected an existing one, got ${shown(id)}`);
-}
+export const scheduleAct = actsAbout('schedule');
 
 async function assertBelowLimit(queryable: Queryable): Promise<void> {
   const { schedulesMax } = scheduleLimits;

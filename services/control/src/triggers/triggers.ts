@@ -1,10 +1,10 @@
 import type { Queryable } from '@tailrace/database/database';
-import { shown, TailraceError } from '@tailrace/protocol/error';
-import { entryOf } from '../audit/audit-entry.ts';
+import { TailraceError } from '@tailrace/protocol/error';
 import { type ActContext, act } from '../control-context.ts';
-import type { Act } from '../journal.ts';
+import { actsAbout } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
 import type { Scenes } from '../scenes/scenes.ts';
+import { assertVersion, ownOf } from '../stored-by-id.ts';
 import { type TriggerFields, triggerLimits } from './trigger.ts';
 import {
   countTriggers,
@@ -35,7 +35,7 @@ export class Triggers {
 
   /** Rejects with `not_found`, also for a trigger of another tenant. */
   async trigger(requester: Requester, id: string): Promise<StoredTrigger> {
-    return ownTrigger(requester, id, await findTrigger(this.#options.context.database, id));
+    return ownOf(requester, 'trigger', id, await findTrigger(this.#options.context.database, id));
   }
 
   /**
@@ -50,12 +50,8 @@ export class Triggers {
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
       const before = await lockTrigger(transaction, id);
-      if (before !== undefined) ownTrigger(requester, id, before);
-      if (version !== undefined && version !== (before?.version ?? 0))
-        throw new TailraceError(
-          'conflict',
-          `trigger ${id}: expected the version ${version}, got ${before?.version ?? 0}`,
-        );
+      if (before !== undefined) ownOf(requester, 'trigger', id, before);
+      assertVersion('trigger', id, version, before?.version);
       if (before === undefined) await assertBelowLimit(transaction);
       const nowMs = context.clock.now();
       const trigger: StoredTrigger = {
@@ -75,7 +71,7 @@ export class Triggers {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     await act(context, async (transaction) => {
-      const { version } = ownTrigger(requester, id, await lockTrigger(transaction, id));
+      const { version } = ownOf(requester, 'trigger', id, await lockTrigger(transaction, id));
       await deleteTrigger(transaction, id);
       const acts = [triggerAct(requester, context.clock.now(), 'trigger.deleted', id, { version })];
       return { result: undefined, acts };
@@ -84,21 +80,7 @@ export class Triggers {
 }
 
 /** Returns the audit entry about a trigger. */
-export function triggerAct(
-  actor: Pick<Requester, 'subject' | 'tokenId' | 'address'>,
-  nowMs: number,
-  action: string,
-  id: string,
-  details: Readonly<Record<string, unknown>>,
-): Act {
-  const target = `trigger/${id}`;
-  return { key: target, entry: entryOf(actor, { time: nowMs, action, target, details }) };
-}
-
-function ownTrigger({ tenant }: Requester, id: string, found: StoredTrigger | undefined): StoredTrigger {
-  if (found !== undefined && (tenant === '' || found.tenant === tenant)) return found;
-  throw new TailraceError('not_found', `trigger: expected an existing one, got ${shown(id)}`);
-}
+export const triggerAct = actsAbout('trigger');
 
 async function assertBelowLimit(queryable: Queryable): Promise<void> {
   const { triggersMax } = triggerLimits;

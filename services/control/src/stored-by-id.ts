@@ -1,0 +1,31 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { Requester } from './requester.ts';
+
+/*
+ * What people create under an ID of their choice, with versions: scenes, schedules, triggers, groups, targets and
+ * routes of notifications.
+ */
+
+/** Returns whether something is of the tenant of the requester, who may be of all. */
+export function isOwn({ tenant }: Pick<Requester, 'tenant'>, { tenant: owner }: { readonly tenant: string }): boolean {
+  return tenant === '' || tenant === owner;
+}
+
+/** Returns what was found under an ID. Throws `not_found` for nothing, and for something of another tenant. */
+export function ownOf<T extends { readonly tenant: string }>(
+  requester: Pick<Requester, 'tenant'>,
+  kind: string,
+  id: string,
+  found: T | undefined,
+): T {
+  if (found !== undefined && isOwn(requester, found)) return found;
+  throw new TailraceError('not_found', `${kind}: expected an existing one, got ${shown(id)}`);
+}
+
+/**
+ * Throws `conflict` if a person has edited another version than the stored one; 0: none is stored. Undefined: any.
+ */
+export function assertVersion(kind: string, id: string, edited: number | undefined, stored = 0): void {
+  if (edited === undefined || edited === stored) return;
+  throw new TailraceError('conflict', `${kind} ${id}: expected the version ${edited}, got ${stored}`);
+}
