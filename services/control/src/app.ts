@@ -29,6 +29,9 @@ import type { ControlSettings } from './config.ts';
 import type { ControlContext, RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
 import { ControlTracing } from './control-tracing.ts';
+import { registerDryRunRoutes } from './dry-run/dry-run-routes.ts';
+import { DryRunService } from './dry-run/dry-run-service.ts';
+import { LogHistory } from './dry-run/log-history.ts';
 import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
@@ -141,6 +144,7 @@ export function createControl(options: ControlOptions): Control {
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const rules = new RuleService(context, () => automation.surveyNow());
+  const dryRuns = new DryRunService({ context, history: new LogHistory(eventLog, `${topicPrefix}.telemetry`) });
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
     triggers: new TriggerRuns({ context, metrics }),
@@ -153,6 +157,7 @@ export function createControl(options: ControlOptions): Control {
     registerLeaseRoutes(scope, leases);
     registerAuditRoutes(scope, database);
     registerRuleRoutes(scope, rules);
+    registerDryRunRoutes(scope, dryRuns);
     registerAlarmActionRoutes(scope, context);
     registerAlarmQueryRoutes(scope, context);
     registerNotificationRoutes(scope, notificationAdmin);
@@ -198,11 +203,13 @@ export function createControl(options: ControlOptions): Control {
     async drain() {
       if (state !== 'running') return;
       state = 'draining';
+      dryRuns.stop();
       await fleets.drain();
       await Promise.all([api?.close(), server.stop()]);
     },
     async stop() {
       state = 'stopped';
+      dryRuns.stop();
       api?.server.closeAllConnections();
       await Promise.all([api?.close(), server.stop()]);
       control.stop();

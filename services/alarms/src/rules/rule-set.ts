@@ -1,6 +1,6 @@
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
-import type { CompiledRule } from '../evaluation/compiled-rule.ts';
+import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**
