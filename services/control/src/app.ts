@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
-import type { Database, Transaction } from '@tailrace/database/database';
+import type { Database } from '@tailrace/database/database';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { boundsOf, type EventLog, type TopicSpec } from '@tailrace/eventlog/event-log';
@@ -42,10 +42,9 @@ import { NotificationAdmin } from './notifications/notification-admin.ts';
 import { registerNotificationRoutes } from './notifications/notification-routes.ts';
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
+import { appendAllRecords, type CompactedTopic } from './outbox/compacted-records.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
-import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
-import { appendAllRuleRecords } from './rules/rule-records.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
@@ -181,8 +180,8 @@ export function createControl(options: ControlOptions): Control {
       await control.start();
       const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
-      await publish(options, rulesTopicSpec(`${topicPrefix}.rules`), appendAllRuleRecords);
-      await publish(options, devicesTopicSpec(`${topicPrefix}.devices`), appendAllDeviceRecords);
+      await publish(options, rulesTopicSpec(`${topicPrefix}.rules`), 'rules');
+      await publish(options, devicesTopicSpec(`${topicPrefix}.devices`), 'devices');
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -233,12 +232,12 @@ function randomId(): string {
 async function publish(
   { eventLog, database, clock, logger }: ControlOptions,
   spec: TopicSpec,
-  appendAll: (transaction: Transaction, nowMs: number) => Promise<number>,
+  compacted: CompactedTopic,
 ): Promise<void> {
   const { name: topic } = spec;
   await eventLog.ensureTopic(spec);
   if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
-  const records = await database.transaction((transaction) => appendAll(transaction, clock.now()));
+  const records = await database.transaction((transaction) => appendAllRecords(transaction, compacted, clock.now()));
   if (records > 0) logger.info({ topic, records }, 'a topic has no records; it is written from the store');
 }
 
