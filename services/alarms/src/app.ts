@@ -9,6 +9,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { AlarmsSettings } from './config.ts';
+import { AreaRateReader } from './flood/area-rate-reader.ts';
 import { registerAlarmMetrics } from './metrics.ts';
 import { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import { AlarmOwnership } from './ownership/alarm-ownership.ts';
@@ -56,6 +57,8 @@ export interface AlarmsNode {
   readonly reader: RulesReader;
   readonly devicesReader: DevicesReader;
   readonly ownership: AlarmOwnership;
+  /** Undefined: floods are not found. */
+  readonly areaRates: AreaRateReader | undefined;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
   readonly writers: EventWriters;
@@ -104,6 +107,7 @@ class AlarmsProcess implements Alarms {
       await node.devicesReader.start();
       this.#assertNotStopped();
       await node.ownership.start();
+      node.areaRates?.start();
       this.#assertNotStopped();
     } catch (thrown) {
       await this.stop();
@@ -126,6 +130,7 @@ class AlarmsProcess implements Alarms {
     node?.epochWatch?.stop();
     node?.reader.stop();
     node?.devicesReader.stop();
+    await node?.areaRates?.stop();
     await node?.ownership.stop(this.#options.config.drainMs);
   }
 
@@ -156,7 +161,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const defer = options.defer ?? ((call) => void setImmediate(call));
   const now = () => clock.monotonic();
   const keys = partitionKeys(partitions);
-  const rules = new RuleSet();
+  const rules = new RuleSet({ hasFloods: config.areaLevels > 0 });
   const reader = new RulesReader({
     ...{ eventLog, topic: topics.rules, clock, logger, rules },
     onChange: () => ownership.rulesChanged(),
@@ -195,6 +200,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
       reader,
       devicesReader,
       ownership,
+      areaRates,
       checkpoints,
       recovery,
       writers,
@@ -208,7 +214,14 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     onLogError: () => epochWatch?.check(),
     onRecovered: (seconds) => measures.takeoverSeconds.observe(seconds),
   });
-  return { rules, reader, devicesReader, ownership, checkpoints, recovery, writers, counts, epochWatch };
+  const areaRates =
+    config.areaLevels === 0
+      ? undefined
+      : new AreaRateReader({
+          ...{ eventLog, topics, levels: config.areaLevels, clock, logger, defer },
+          isReporter: () => ownership.has(0),
+        });
+  return { rules, reader, devicesReader, ownership, areaRates, checkpoints, recovery, writers, counts, epochWatch };
 }
 
 function epochWatchFrom(options: AlarmsOptions, topics: NodeTopics): EpochWatch | undefined {

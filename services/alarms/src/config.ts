@@ -73,6 +73,15 @@ export const alarmsSettings = {
     .default(1_000_000)
     .meta({ unit: 'pairs' })
     .describe('Pairs of a rule and a device on this node; devices beyond it are not evaluated, and counted.'),
+  areaLevels: z
+    .int()
+    .min(0)
+    .max(16)
+    .default(2)
+    .meta({ unit: 'segments' })
+    .describe(
+      'Segments of the path of an area, whose alarms are counted together: 2 is plant1.line3 for plant1.line3.press7. A flood is an alarm of the device plant1.line3.alarms. 0: no areas, and no floods.',
+    ),
   unwrittenMax: z
     .int()
     .min(1)

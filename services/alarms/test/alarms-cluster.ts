@@ -73,7 +73,8 @@ export class AlarmsCluster {
       failing.has(operation) ? new TailraceError('unavailable', `the test lets ${operation} fail`) : undefined;
     const log = this.#memory.connect({ injectError });
     await log.start();
-    const parsed = z.strictObject(alarmsSettings).parse({ telemetryPartitions: partitions, flushMs: 0 });
+    const settings = { telemetryPartitions: partitions, flushMs: 0, areaLevels: 0 };
+    const parsed = z.strictObject(alarmsSettings).parse(settings);
     const alarms = createAlarms({
       eventLog: wrap(log),
       clock: this.clock,
@@ -186,6 +187,21 @@ export class AlarmsCluster {
           } else if (refused && order.isOfOwner(refused.owner)) {
             found.refusals.push(refused as tailrace.v1.AlarmActionRefused);
           }
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Returns the values of a tag of a device that the telemetry has, in their order. */
+  async readings(device: string, tag: string): Promise<number[]> {
+    const found: number[] = [];
+    for (let partition = 0; partition < partitions; partition++) {
+      for await (const records of this.#writer.read('tailrace.telemetry', partition, { from: 0 })) {
+        for (const { key, value } of records) {
+          if (key !== device) continue;
+          for (const reading of decodeReport(value).readings)
+            if (reading.tag === tag) found.push(Number(reading.value));
         }
       }
     }

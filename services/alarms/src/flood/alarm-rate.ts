@@ -79,10 +79,3 @@ export class AlarmRate {
     return this.#floodSince === undefined ? { raised } : { raised, floodSince: this.#floodSince };
   }
 }
-
-/** Returns the areas of a device: the paths above it, the widest first. `plant1.line3.press7` is in 2 areas. */
-export function areasOf(device: string): readonly string[] {
-  const areas: string[] = [];
-  for (let end = device.indexOf('.'); end !== -1; end = device.indexOf('.', end + 1)) areas.push(device.slice(0, end));
-  return areas;
-}

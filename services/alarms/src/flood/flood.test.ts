@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AlarmQualityCheck } from './alarm-quality.ts';
-import { AlarmRate, areasOf } from './alarm-rate.ts';
+import { AlarmRate } from './alarm-rate.ts';
+import { areaOf, isRateDevice, rateDeviceOf } from './area.ts';
 
 const minuteMs = 60_000;
 
@@ -36,9 +37,14 @@ test('an alarm that is read late counts at its time', () => {
   assert.equal(rate.count, 1);
 });
 
-test('a device is in each area above it', () => {
-  assert.deepEqual(areasOf('plant1.line3.press7'), ['plant1', 'plant1.line3']);
-  assert.deepEqual(areasOf('meter'), []);
+test('the area of a device is above it, at the level of the setting at most', () => {
+  assert.equal(areaOf('plant1.line3.press7.motor', 2), 'plant1.line3');
+  assert.equal(areaOf('plant1.line3.press7', 1), 'plant1');
+  assert.equal(areaOf('home.heating', 2), 'home');
+  assert.equal(areaOf('meter', 2), undefined);
+  assert.equal(rateDeviceOf('plant1.line3'), 'plant1.line3.alarms');
+  assert.equal(isRateDevice('plant1.line3.alarms'), true);
+  assert.equal(isRateDevice('plant1.line3'), false);
 });
 
 test('three activations in a minute chatter, and one that returns at once is fleeting', () => {

@@ -93,6 +93,11 @@ export class AlarmOwnership {
     for (const { alarms } of this.assigned.values()) if (alarms !== undefined && !alarms.isFenced) yield alarms;
   }
 
+  /** Returns whether this node evaluates a partition. */
+  has(partition: number): boolean {
+    return this.assigned.get(partition)?.alarms?.isFenced === false;
+  }
+
   async start(): Promise<void> {
     const { eventLog, clock, topics, group, node, flushMs, logger, onLogError, checkpointMs } = this.#options;
     this.#timers = [

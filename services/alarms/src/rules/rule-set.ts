@@ -1,6 +1,7 @@
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '../evaluation/compiled-rule.ts';
+import { floodRule, floodRuleId, isRateDevice } from '../flood/area.ts';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**
@@ -17,8 +18,12 @@ export class RuleSet {
   readonly #byPattern = new PatternTrie<string>();
   readonly #byPair = new Map<string, Set<string>>();
 
-  constructor(devices: DeviceDirectory = new DeviceDirectory()) {
+  readonly #hasFloods: boolean;
+
+  /** `hasFloods`: whether the devices of areas have the rule of floods. */
+  constructor({ devices = new DeviceDirectory(), hasFloods = false } = {}) {
     this.devices = devices;
+    this.#hasFloods = hasFloods;
   }
 
   get size(): number {
@@ -88,10 +93,15 @@ export class RuleSet {
   of(device: string): readonly CompiledRule[] {
     const ids = new Set<string>();
     this.#byPattern.match(device, (id) => ids.add(id));
-    const selected = this.#selectedFor(device);
+    const floods = this.#floodsFor(device);
+    const selected = floods.length === 0 ? this.#selectedFor(device) : [...floods, ...this.#selectedFor(device)];
     if (ids.size === 0) return selected;
     const matching = [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
     return selected.length === 0 ? matching : [...matching, ...selected];
+  }
+
+  #floodsFor(device: string): readonly CompiledRule[] {
+    return this.#hasFloods && isRateDevice(device) && !this.#byId.has(floodRuleId) ? [floodRule] : none;
   }
 
   /** Returns those with `where`. */
