@@ -9,7 +9,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { AlarmsSettings } from './config.ts';
-import { AreaRateReader } from './flood/area-rate-reader.ts';
+import { AreaRateCounter } from './flood/area-rate-counter.ts';
 import { registerAlarmMetrics } from './metrics.ts';
 import { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import { AlarmOwnership } from './ownership/alarm-ownership.ts';
@@ -58,7 +58,7 @@ export interface AlarmsNode {
   readonly devicesReader: DevicesReader;
   readonly ownership: AlarmOwnership;
   /** Undefined: floods are not found. */
-  readonly areaRates: AreaRateReader | undefined;
+  readonly areaRates: AreaRateCounter | undefined;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
   readonly writers: EventWriters;
@@ -130,7 +130,7 @@ class AlarmsProcess implements Alarms {
     node?.epochWatch?.stop();
     node?.reader.stop();
     node?.devicesReader.stop();
-    await node?.areaRates?.stop();
+    node?.areaRates?.stop();
     await node?.ownership.stop(this.#options.config.drainMs);
   }
 
@@ -217,9 +217,9 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const areaRates =
     config.areaLevels === 0
       ? undefined
-      : new AreaRateReader({
-          ...{ eventLog, topics, levels: config.areaLevels, clock, logger, defer },
-          isReporter: () => ownership.has(0),
+      : new AreaRateCounter({
+          ...{ eventLog, topic: topics.events, keys, levels: config.areaLevels, clock, logger, defer },
+          ownerOf0: () => ownership.ownerOf(0),
         });
   return { rules, reader, devicesReader, ownership, areaRates, checkpoints, recovery, writers, counts, epochWatch };
 }

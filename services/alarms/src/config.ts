@@ -76,11 +76,11 @@ export const alarmsSettings = {
   areaLevels: z
     .int()
     .min(0)
-    .max(16)
+    .max(7)
     .default(2)
     .meta({ unit: 'segments' })
     .describe(
-      'Segments of the path of an area, whose alarms are counted together: 2 is plant1.line3 for plant1.line3.press7. A flood is an alarm of the device plant1.line3.alarms. 0: no areas, and no floods.',
+      'Segments of the path of an area, whose alarms are counted together: 2 is plant1.line3 for plant1.line3.press7. A flood of them is an alarm of plant1.line3.alarm_flood. 0: no areas, and no floods.',
     ),
   unwrittenMax: z
     .int()

@@ -1,6 +1,6 @@
 import { delayBoundsSeconds, type Histogram } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { AreaRateReader } from './flood/area-rate-reader.ts';
+import type { AreaRateCounter } from './flood/area-rate-counter.ts';
 import { areasMax } from './flood/area-rates.ts';
 import type { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import type { AlarmOwnership } from './ownership/alarm-ownership.ts';
@@ -17,7 +17,7 @@ interface CountingNode {
   readonly reader: RulesReader;
   readonly devicesReader: DevicesReader;
   readonly ownership: AlarmOwnership;
-  readonly areaRates: AreaRateReader | undefined;
+  readonly areaRates: AreaRateCounter | undefined;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
   readonly writers: EventWriters;
@@ -129,18 +129,22 @@ export function registerAlarmMetrics(
     ({ writers }) => writers.counts.refused,
   );
 
-  gauge('areas', 'Areas with alarms whose rate this node reports.', ({ areaRates }) => areaRates?.rates?.size ?? 0);
+  gauge('areas', 'Areas with alarms whose rate this node counts.', ({ areaRates }) => areaRates?.rates?.size ?? 0);
   gauge('limit_areas', 'Limit of areas; alarms of further ones are not counted for a flood.', () => areasMax);
-  gauge('flood_areas', 'Areas of these with a flood of alarms.', ({ areaRates }) => areaRates?.rates?.floods ?? 0);
+  gauge(
+    'flood_areas',
+    'Areas of these with more than 10 alarms in 10 minutes.',
+    ({ areaRates }) => areaRates?.rates?.floods ?? 0,
+  );
   total(
     'refused_area_alarms_total',
-    'Alarms of areas beyond this limit.',
+    'Alarms that were not counted for a flood: of areas beyond this limit, or with a path that is too long.',
     ({ areaRates }) => areaRates?.counts.refused ?? 0,
   );
   total(
-    'area_readings_total',
-    'Readings of the rates of areas that this node has written.',
-    ({ areaRates }) => areaRates?.counts.readings ?? 0,
+    'area_rates_total',
+    'Records of the rates of areas that this node has written.',
+    ({ areaRates }) => areaRates?.counts.written ?? 0,
   );
   total(
     'area_rate_failures_total',
@@ -149,7 +153,7 @@ export function registerAlarmMetrics(
   );
   gauge(
     'area_rate_age_seconds',
-    'Seconds since this node has read all alarms for the rates of areas; 0: another node reports them.',
+    'Seconds since this node has read all alarms for the rates of areas; 0: another node counts them.',
     ({ areaRates }) => (areaRates?.readAgeMs ?? 0) / 1_000,
   );
 

@@ -22,7 +22,7 @@ import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 const { AlarmActionKind, Event } = tailrace.v1;
 
 export const partitions = 2;
-const sessionMs = 3_000;
+export const sessionMs = 3_000;
 
 export interface TestNode {
   readonly name: string;
@@ -193,15 +193,14 @@ export class AlarmsCluster {
     return found;
   }
 
-  /** Returns the values of a tag of a device that the telemetry has, in their order. */
-  async readings(device: string, tag: string): Promise<number[]> {
-    const found: number[] = [];
+  /** Returns the rates of areas that the events have, each as `device raised`, those of a partition in their order. */
+  async rates(): Promise<string[]> {
+    const found: string[] = [];
     for (let partition = 0; partition < partitions; partition++) {
-      for await (const records of this.#writer.read('tailrace.telemetry', partition, { from: 0 })) {
-        for (const { key, value } of records) {
-          if (key !== device) continue;
-          for (const reading of decodeReport(value).readings)
-            if (reading.tag === tag) found.push(Number(reading.value));
+      for await (const records of this.#writer.read('tailrace.events', partition, { from: 0 })) {
+        for (const { value } of records) {
+          const { alarmRate } = Event.decode(value);
+          if (alarmRate?.device) found.push(`${alarmRate.device} ${alarmRate.raised ?? 0}`);
         }
       }
     }

@@ -1,7 +1,8 @@
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
+import { isDevicePath } from '@tailrace/protocol/path';
 import { AlarmRate, floodLimits } from './alarm-rate.ts';
-import { areaOf, floodRuleId, rateDeviceOf } from './area.ts';
+import { areaOf, areaOfFlood, floodDeviceOf, floodRuleId } from './flood-rule.ts';
 
 const { Event, AlarmCause } = tailrace.v1;
 
@@ -12,14 +13,13 @@ const numbersMax = 10_000;
 
 interface Area {
   readonly rate: AlarmRate;
-  /** The last reading; undefined: another process may have written one that is not known. */
-  reported: number | undefined;
-  /** Whether its rate has been worth a reading. */
-  hasReported: boolean;
+  /** The last rate that the events have of it; undefined: this process has written none. */
+  written: number | 'other' | undefined;
 }
 
-/** A reading that is due. */
-export interface RateReading {
+/** A rate that is due. */
+export interface DueRate {
+  readonly area: string;
   readonly device: string;
   readonly raised: number;
 }
@@ -28,18 +28,29 @@ export interface RateReading {
  * The rate of alarms of each area, from the events of all partitions. Times are those of the log, so that they have one
  * clock.
  *
- * An area reports from 5 alarms on, which may be the end of a flood, until it is at 0. So an area with few alarms has
- * no readings. A process that continues reads the events of a day: an area that has reported meanwhile reports again.
+ * A process that starts to count writes the rates of all areas with alarms, and then that the others have none: see
+ * `isComplete`. Afterwards an area is written when its rate changes, from 5 alarms on, which may be the end of a flood,
+ * until it is at 0. So an area with few alarms has no records.
+ *
+ * A rate of another process, which may have lost partition 0 and not know it yet, is replaced.
  */
 export class AreaRates {
   readonly #levels: number;
+  readonly #counter: number;
   readonly #counts: { refused: number };
   readonly #orders = new Map<number, AlarmOrder>();
+  /** Those that wait longest are the first. */
   readonly #areas = new Map<string, Area>();
+  /** Whether the events have the rates of all areas. Set by the caller. */
+  isComplete = false;
 
-  /** `levels`: segments of the path of an area, at most. `counts`: of alarms beyond the limit of areas. */
-  constructor(levels: number, counts: { refused: number }) {
+  /**
+   * `levels`: segments of the path of an area, at most. `counter`: of this process, see `AlarmRate`. `counts`: of
+   * alarms beyond the limit of areas.
+   */
+  constructor(levels: number, counter: number, counts: { refused: number }) {
     this.#levels = levels;
+    this.#counter = counter;
     this.#counts = counts;
   }
 
@@ -47,9 +58,11 @@ export class AreaRates {
     return this.#areas.size;
   }
 
-  /** Areas with a flood. */
+  /** Areas with more than 10 alarms in 10 minutes. */
   get floods(): number {
-    return [...this.#areas.values()].filter(({ rate }) => rate.isFlood).length;
+    let floods = 0;
+    for (const { rate } of this.#areas.values()) if (rate.count > floodLimits.startAbove) floods++;
+    return floods;
   }
 
   /** Takes a record of the events, in the order of its partition. */
@@ -59,60 +72,74 @@ export class AreaRates {
     const order = this.#orders.get(partition) ?? new AlarmOrder(0, numbersMax);
     this.#orders.set(partition, order);
     if (event.alarmOwner) order.takenOver(seq);
-    const { alarmTransition: transition } = event;
+    const { alarmTransition: transition, alarmRate } = event;
+    if (alarmRate) this.#takeRate(alarmRate as tailrace.v1.AlarmRate);
     if (!transition || !order.accepts(transition)) return;
     const { cause, rule, device } = transition;
     // A flood does not count as an alarm of a flood.
     if (cause !== AlarmCause.ALARM_CAUSE_RAISED || rule === floodRuleId) return;
     const area = areaOf(device ?? '', this.#levels);
-    if (area !== undefined) this.#raise(area, timeMs);
+    if (area === undefined) return;
+    const known = this.#add(area);
+    if (known === undefined) this.#counts.refused++;
+    else known.rate.raise(timeMs);
   }
 
-  #raise(area: string, timeMs: number): void {
-    let known = this.#areas.get(area);
-    if (known === undefined) {
-      if (this.#areas.size >= areasMax) {
-        this.#counts.refused++;
-        return;
+  #takeRate({ device, counter }: tailrace.v1.AlarmRate): void {
+    const area = areaOfFlood(device);
+    if (area === undefined || counter === this.#counter) return;
+    const known = this.#add(area);
+    if (known !== undefined) known.written = 'other';
+  }
+
+  /** Returns an area; undefined if it is beyond the limit, or the device of its flood has too long a path. */
+  #add(area: string): Area | undefined {
+    const known = this.#areas.get(area);
+    if (known !== undefined) return known;
+    if (this.#areas.size >= areasMax || !isDevicePath(floodDeviceOf(area))) return undefined;
+    const added: Area = { rate: new AlarmRate(), written: undefined };
+    this.#areas.set(area, added);
+    return added;
+  }
+
+  /** Returns the rates that are due, those that wait longest, and forgets areas without alarms. */
+  due(nowMs: number, max: number): readonly DueRate[] {
+    const due: DueRate[] = [];
+    for (const [area, { rate, written }] of this.#areas) {
+      rate.advance(nowMs);
+      const { count } = rate;
+      if (count === (written ?? 0)) {
+        if (count === 0) this.#areas.delete(area);
+        continue;
       }
-      known = { rate: new AlarmRate(), reported: undefined, hasReported: false };
+      const isWorth = written !== undefined || !this.isComplete || count >= floodLimits.stopBelow;
+      if (isWorth && due.length < max) due.push({ area, device: floodDeviceOf(area), raised: count });
+    }
+    return due;
+  }
+
+  /** The rates are in the events. */
+  written(rates: readonly DueRate[]): void {
+    for (const { area, raised } of rates) {
+      const known = this.#areas.get(area)!;
+      known.written = raised;
+      this.#areas.delete(area);
       this.#areas.set(area, known);
-    }
-    known.rate.raise(timeMs);
-    known.hasReported ||= known.rate.count >= floodLimits.stopBelow;
-  }
-
-  /** Returns the readings that are due, and forgets areas without alarms. */
-  due(nowMs: number): readonly RateReading[] {
-    const readings: RateReading[] = [];
-    for (const [area, known] of this.#areas) {
-      known.rate.advance(nowMs);
-      const { count } = known.rate;
-      const isDue = known.hasReported && known.reported !== count;
-      if (isDue) readings.push({ device: rateDeviceOf(area), raised: count });
-      else if (count === 0) this.#areas.delete(area);
-    }
-    return readings;
-  }
-
-  /** The readings are in the log. */
-  reported(readings: readonly RateReading[]): void {
-    const byDevice = new Map(readings.map(({ device, raised }) => [device, raised]));
-    for (const [area, known] of this.#areas) {
-      const raised = byDevice.get(rateDeviceOf(area));
-      if (raised !== undefined) known.reported = raised;
     }
   }
 }
 
-/** First byte of an `Event` with `alarmTransition`, field 5, and first bytes of one with `alarmOwner`, field 20. */
+/** First byte of an `Event` with `alarmTransition`, field 5. */
 const transitionTag = (5 << 3) | 2;
-const ownerTags = [((20 << 3) & 0x7f) | 2 | 0x80, (20 << 3) >>> 7] as const;
+/** First byte of one with `alarmOwner` or `alarmRate`, fields 20 and 21; the second one is 1. */
+const ownerTag = ((20 << 3) & 0x7f) | 2 | 0x80;
+const rateTag = ((21 << 3) & 0x7f) | 2 | 0x80;
 
 /** Returns undefined for events that are none of alarms, as most, and for those that cannot be decoded. */
 function eventFrom(value: Uint8Array): tailrace.v1.Event | undefined {
-  const isOwner = value[0] === ownerTags[0] && value[1] === ownerTags[1];
-  if (!isOwner && value[0] !== transitionTag) return undefined;
+  const [first, second] = value;
+  const isCounted = first === transitionTag || ((first === ownerTag || first === rateTag) && second === 1);
+  if (!isCounted) return undefined;
   try {
     return Event.decode(value);
   } catch {

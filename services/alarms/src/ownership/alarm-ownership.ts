@@ -93,9 +93,10 @@ export class AlarmOwnership {
     for (const { alarms } of this.assigned.values()) if (alarms !== undefined && !alarms.isFenced) yield alarms;
   }
 
-  /** Returns whether this node evaluates a partition. */
-  has(partition: number): boolean {
-    return this.assigned.get(partition)?.alarms?.isFenced === false;
+  /** Returns the position of this node's `AlarmOwner` in a partition; undefined: it does not evaluate it. */
+  ownerOf(partition: number): number | undefined {
+    const alarms = this.assigned.get(partition)?.alarms;
+    return alarms === undefined || alarms.isFenced ? undefined : alarms.owner;
   }
 
   async start(): Promise<void> {

@@ -1,7 +1,7 @@
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '../evaluation/compiled-rule.ts';
-import { floodRule, floodRuleId, isRateDevice } from '../flood/area.ts';
+import { floodRule, floodRuleId, isFloodDevice } from '../flood/flood-rule.ts';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**
@@ -17,10 +17,9 @@ export class RuleSet {
   readonly #byId = new Map<string, CompiledRule>();
   readonly #byPattern = new PatternTrie<string>();
   readonly #byPair = new Map<string, Set<string>>();
-
   readonly #hasFloods: boolean;
 
-  /** `hasFloods`: whether the devices of areas have the rule of floods. */
+  /** `hasFloods`: whether a flood of alarms of an area is an alarm. */
   constructor({ devices = new DeviceDirectory(), hasFloods = false } = {}) {
     this.devices = devices;
     this.#hasFloods = hasFloods;
@@ -49,6 +48,8 @@ export class RuleSet {
 
   #add(id: string, compiled: CompiledRule): void {
     this.#byId.set(id, compiled);
+    // It is for floods alone, whose devices match no other rule.
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.add(pattern, id);
@@ -61,6 +62,7 @@ export class RuleSet {
 
   #remove(id: string, compiled: CompiledRule): void {
     this.#byId.delete(id);
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.delete(pattern, id);
@@ -91,17 +93,18 @@ export class RuleSet {
 
   /** Returns the rules that match a device and are enabled for it, each once. */
   of(device: string): readonly CompiledRule[] {
+    if (isFloodDevice(device)) return this.#floodRulesOf(device);
     const ids = new Set<string>();
     this.#byPattern.match(device, (id) => ids.add(id));
-    const floods = this.#floodsFor(device);
-    const selected = floods.length === 0 ? this.#selectedFor(device) : [...floods, ...this.#selectedFor(device)];
+    const selected = this.#selectedFor(device);
     if (ids.size === 0) return selected;
     const matching = [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
     return selected.length === 0 ? matching : [...matching, ...selected];
   }
 
-  #floodsFor(device: string): readonly CompiledRule[] {
-    return this.#hasFloods && isRateDevice(device) && !this.#byId.has(floodRuleId) ? [floodRule] : none;
+  #floodRulesOf(device: string): readonly CompiledRule[] {
+    const rule = this.#byId.get(floodRuleId) ?? floodRule;
+    return this.#hasFloods && rule.matches(device) ? [rule] : none;
   }
 
   /** Returns those with `where`. */
