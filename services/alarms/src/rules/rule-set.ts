@@ -1,6 +1,7 @@
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
+import { floodRule, floodRuleId, isFloodDevice } from '../flood/flood-rule.ts';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**
@@ -16,9 +17,12 @@ export class RuleSet {
   readonly #byId = new Map<string, CompiledRule>();
   readonly #byPattern = new PatternTrie<string>();
   readonly #byPair = new Map<string, Set<string>>();
+  readonly #hasFloods: boolean;
 
-  constructor(devices: DeviceDirectory = new DeviceDirectory()) {
+  /** `hasFloods`: whether a flood of alarms of an area is an alarm. */
+  constructor({ devices = new DeviceDirectory(), hasFloods = false } = {}) {
     this.devices = devices;
+    this.#hasFloods = hasFloods;
   }
 
   get size(): number {
@@ -44,6 +48,8 @@ export class RuleSet {
 
   #add(id: string, compiled: CompiledRule): void {
     this.#byId.set(id, compiled);
+    // It is for floods alone, whose devices match no other rule.
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.add(pattern, id);
@@ -56,6 +62,7 @@ export class RuleSet {
 
   #remove(id: string, compiled: CompiledRule): void {
     this.#byId.delete(id);
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.delete(pattern, id);
@@ -86,12 +93,18 @@ export class RuleSet {
 
   /** Returns the rules that match a device and are enabled for it, each once. */
   of(device: string): readonly CompiledRule[] {
+    if (isFloodDevice(device)) return this.#floodRulesOf(device);
     const ids = new Set<string>();
     this.#byPattern.match(device, (id) => ids.add(id));
     const selected = this.#selectedFor(device);
     if (ids.size === 0) return selected;
     const matching = [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
     return selected.length === 0 ? matching : [...matching, ...selected];
+  }
+
+  #floodRulesOf(device: string): readonly CompiledRule[] {
+    const rule = this.#byId.get(floodRuleId) ?? floodRule;
+    return this.#hasFloods && rule.matches(device) ? [rule] : none;
   }
 
   /** Returns those with `where`. */

@@ -1,4 +1,4 @@
-import { AlarmRate, floodLimits } from '@tailrace/rules/flood/alarm-rate';
+import { floodLimits } from '@tailrace/rules/flood-limits';
 
 /** A time at which the rule of a dry run would have raised its alarm at a device. */
 export interface Activation {
@@ -132,19 +132,22 @@ function medianOf(sorted: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Counts the floods of ISA-18.2: above 10 alarms in 10 minutes, until there are fewer than 5. */
 function floodOf(seen: readonly number[]): ActivationSummary['flood'] {
-  const rate = new AlarmRate();
+  const { windowMs, startAbove, stopBelow } = floodLimits;
   const times = [...seen].sort((a, b) => a - b);
+  let isFlood = false;
   let floods = 0;
   let first: number | undefined;
   let peak = 0;
-  // `AlarmRate` keeps a thousand times; a dry run may have more within 10 minutes.
   let oldest = 0;
   times.forEach((time, index) => {
-    while (times[oldest]! <= time - floodLimits.windowMs) oldest++;
-    peak = Math.max(peak, index - oldest + 1);
-    while (rate.nextDueMs() <= time) rate.advance(rate.nextDueMs());
-    if (rate.raise(time) !== 'started') return;
+    while (times[oldest]! <= time - windowMs) oldest++;
+    const before = index - oldest;
+    peak = Math.max(peak, before + 1);
+    if (before < stopBelow) isFlood = false;
+    if (isFlood || before + 1 <= startAbove) return;
+    isFlood = true;
     floods++;
     first ??= time;
   });
