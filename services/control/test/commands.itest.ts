@@ -120,6 +120,26 @@ test('commands for a device that is away wait in order, and reach it once it con
   );
 });
 
+test('a command that waits for its device is not worked on meanwhile, and the next one has its turn when it is canceled', async (t) => {
+  const device = 'plant1.press17';
+  const finds: string[] = [];
+  node.beforeFind = (wanted) => void finds.push(wanted);
+  t.after(() => {
+    node.beforeFind = () => {};
+  });
+  const first = (await submit({ device })).body.id;
+  const second = (await submit({ device })).body.id;
+  await reaches(first, 'queued device');
+  // Meanwhile, a command goes all the way.
+  node.connect('plant1.press18');
+  await reaches((await submit({ device: 'plant1.press18' })).body.id, 'done final');
+  const of = (wanted: string) => finds.filter((each) => each === wanted).length;
+  assert.deepEqual([of(device), of('plant1.press18')], [1, 1]);
+  await control.request(anna, 'POST', `/v1/commands/${first}/cancel`);
+  await reaches(second, 'queued device');
+  assert.equal(of(device), 2);
+});
+
 test('a newer set point replaces those that were not sent', async () => {
   const device = 'plant1.press4';
   const first = (await submit({ device, params: { speed: 1 } })).body.id;

@@ -51,7 +51,7 @@ export interface CommandSubmission {
 
 export interface CommandServiceOptions {
   readonly context: ControlContext;
-  readonly work: Pick<CommandWork, 'take' | 'sweep' | 'outcomeOf'>;
+  readonly work: Pick<CommandWork, 'take' | 'takeNext' | 'sweep' | 'outcomeOf'>;
   readonly ingest: Pick<IngestClient, 'cancel'>;
   readonly marked: MarkedCommands;
   readonly conditions: Pick<CommandConditions, 'assertMet'>;
@@ -117,6 +117,8 @@ export class CommandService {
         return accepted;
       });
       if (isClaimed) work.take(command);
+      // The one before it may have been sent since this one was accepted behind it.
+      else work.takeNext(device);
       return command;
     });
   }
@@ -146,7 +148,7 @@ export class CommandService {
         return { result: locked, acts: [{ key: device, entry }] };
       });
       if (command.isFinal) {
-        work.sweep();
+        work.takeNext(device);
         return command;
       }
       const outcome = await ingest.cancel(command, command.node).catch((error: unknown) => tailraceErrorFrom(error));
@@ -246,7 +248,7 @@ export class CommandService {
     const isClaimed = waiting === 0 && command.awaits === '';
     // Behind another one it is due when that one was sent, and at its deadline.
     const dueMs = isClaimed ? nowMs + workTimes.claimMs : command.deadline;
-    const result = await insertCommand(transaction, command, worker, dueMs);
+    const result = await insertCommand(transaction, command, isClaimed ? worker : '', dueMs);
     // The same sender has submitted it at the same time: that transaction has committed now.
     if (result === undefined)
       return { result: (await this.#known(transaction, requester, submission))!, acts: [], isClaimed: false };

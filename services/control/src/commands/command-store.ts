@@ -51,7 +51,10 @@ export async function lockOpenOf(transaction: Queryable, device: string): Promis
   return commandsOf(transaction, sql, [device]);
 }
 
-/** Inserts a command with its first transition. Resolves with undefined if the sender has used the key before. */
+/**
+ * Inserts a command with its first transition. `worker`: who works on it; '' for one that waits behind another one.
+ * Resolves with undefined if the sender has used the key before.
+ */
 export async function insertCommand(
   transaction: Queryable,
   command: Omit<Command, 'position'>,
@@ -162,7 +165,10 @@ const isNextSql = `(state NOT IN ('accepted', 'queued') OR NOT EXISTS (
    WHERE earlier.device = command.device AND earlier.position < command.position AND NOT earlier.is_final
      AND earlier.state IN ('accepted', 'queued') AND earlier.awaits <> 'confirmation'))`;
 
-/** Claims the next command of a device that is to be sent, if no process works on it. */
+/**
+ * Claims the command of a device whose turn it is now, after the one before it. Not one that was claimed before: a
+ * process works on it, or it is due again at its time, as one that waits for its device.
+ */
 export async function claimNextOf(
   queryable: Queryable,
   device: string,
@@ -172,8 +178,7 @@ export async function claimNextOf(
   const sql = `UPDATE commands SET worker = $2, due_ms = $3
     WHERE id IN (
       SELECT id FROM commands AS command
-       WHERE device = $1 AND NOT is_final AND state IN ('accepted', 'queued') AND awaits <> 'confirmation'
-         AND NOT is_requested
+       WHERE device = $1 AND NOT is_final AND state IN ('accepted', 'queued') AND awaits = '' AND worker = ''
          AND ${isNextSql}
        ORDER BY position LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING ${columns}`;

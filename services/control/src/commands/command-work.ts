@@ -137,6 +137,15 @@ export class CommandWork {
     void this.#step(command.id, () => this.#work(command));
   }
 
+  /** Works on the command of a device that waits behind another one, if its turn has come. */
+  takeNext(device: string): void {
+    void this.#step(`next of ${device}`, async () => {
+      const { database, worker, clock } = this.#options.context;
+      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
+      if (next !== undefined) this.take(next);
+    });
+  }
+
   /** Claims due commands now, and works on them. */
   sweep(): void {
     this.#isAgain = true;
@@ -198,12 +207,7 @@ export class CommandWork {
       const message = `its deadline has passed: it was not ${missing}`;
       await this.#apply(command.id, [{ kind: 'deadline_passed', message }]);
     } else if (awaits !== 'confirmation') await this.#dispatch(command);
-    // Beside the further steps of this one.
-    void this.#step(`next of ${device}`, async () => {
-      const { database, worker, clock } = this.#options.context;
-      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
-      if (next !== undefined) this.take(next);
-    });
+    this.takeNext(device);
   }
 
   /** Requests a command of the node that has its device, and of the next one if the device has moved. */
