@@ -214,7 +214,6 @@ export class CommandWork {
   async #dispatch(command: Command): Promise<void> {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
-    if (await this.#isRefusedByLease(command)) return;
     let node = await this.#nodeOf(command);
     let current = command;
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
@@ -233,6 +232,7 @@ export class CommandWork {
       if (current.awaits === '' && node === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
+    if (await this.#isRefusedByLease(command)) return;
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
