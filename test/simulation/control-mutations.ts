@@ -22,7 +22,7 @@ export const controlMutations: Readonly<Record<string, Mutation>> = {
   },
   'a final state does not stop a command': {
     control: statements({
-      'is_final = $5,': 'is_final = $5::boolean AND false,',
+      'is_final = transition."isFinal",': 'is_final = transition."isFinal" AND false,',
       'CREATE UNIQUE INDEX command_transitions_final': 'CREATE INDEX command_transitions_final',
     }),
   },

@@ -92,6 +92,20 @@ test('a command reaches its device, and its states the log, the audit and its se
   );
 });
 
+test('commands of many devices at one moment have their own states, each once', async () => {
+  const devices = Array.from({ length: 30 }, (_, index) => `plant1.many${index}`);
+  for (const device of devices) node.connect(device);
+  const answers = await Promise.all(devices.map((device) => submit({ device })));
+  for (const [index, { status, body }] of answers.entries()) {
+    assert.deepEqual([status, body.device], [202, devices[index]]);
+    assert.deepEqual(await reaches(body.id, 'done final'), ['accepted', 'sent', 'delivered', 'done final']);
+    assert.equal(sentOf(devices[index]!).length, 1);
+  }
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const { body } = await control.request(auditor, 'GET', '/v1/audit/verify');
+  assert.deepEqual(body.broken, []);
+});
+
 test('a command with the same ID is the same command, and one with another content is refused', async () => {
   const device = 'plant1.press2';
   node.connect(device);

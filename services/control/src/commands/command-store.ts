@@ -34,9 +34,20 @@ export async function findCommand(queryable: Queryable, id: string): Promise<Com
 
 /** Resolves with a command that no other transaction changes until this one is finished. Rejects with `not_found`. */
 export async function lockCommand(transaction: Queryable, id: string): Promise<Command> {
-  const [command] = await commandsOf(transaction, `SELECT ${columns} FROM commands WHERE id = $1 FOR UPDATE`, [id]);
+  const command = (await lockCommands(transaction, [id])).get(id);
   if (command !== undefined) return command;
-  throw new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
+  throw noCommand(id);
+}
+
+/** As `lockCommand`, of several ones, by ID. Those that do not exist are not in the result. */
+export async function lockCommands(transaction: Queryable, ids: readonly string[]): Promise<Map<string, Command>> {
+  // In the order of IDs, so that two transactions do not wait for each other.
+  const sql = `SELECT ${columns} FROM commands WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`;
+  return new Map((await commandsOf(transaction, sql, [ids])).map((command) => [command.id, command]));
+}
+
+export function noCommand(id: string): TailraceError {
+  return new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
 }
 
 /** Resolves with the command that a sender has submitted under a key. */
@@ -83,38 +94,41 @@ export async function insertCommand(
 }
 
 /**
- * Stores a command after transitions, which follow each other, at least one. `dueMs`: when it is worked on again.
+ * Stores commands after transitions. Those of one command follow each other. `dueOf`: when a command is worked on again
+ * after its last one, epoch ms.
  */
 export async function storeTransitions(
   transaction: Queryable,
   transitions: readonly Command[],
-  dueMs: number,
+  dueOf: (command: Command) => number,
 ): Promise<void> {
-  const { id, approver, state, awaits, isFinal, number, changed, code, message, ...last } = transitions.at(-1)!;
-  const { confirmedBy, before, after, isRequested, cancelBy } = last;
-  const each = <T>(field: (command: Command) => T) => transitions.map(field);
+  if (transitions.length === 0) return;
+  const last = new Map(transitions.map((each) => [each.id, each]));
+  const rows = transitions.map((each) => {
+    const { id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy } = each;
+    const { before, after, isRequested, cancelBy } = each;
+    return {
+      ...{ id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy },
+      ...{ before, after, isRequested, cancelBy, due: last.get(id) === each ? dueOf(each) : undefined },
+    };
+  });
   await transaction.query(
-    `WITH command AS (
-       UPDATE commands SET approver = $2, state = $3, awaits = $4, is_final = $5, number = $6, changed_ms = $7,
-         code = $8, message = $9, confirmed_by = $10, value_before = $11, value_after = $12, is_requested = $13,
-         cancel_by = $14, due_ms = $15
-       WHERE id = $1
+    `WITH transition AS (
+       SELECT * FROM jsonb_to_recordset($1::jsonb) AS listed (id text, approver text, state text, awaits text,
+         "isFinal" boolean, number integer, changed double precision, code text, message text, "confirmedBy" text,
+         "before" jsonb, "after" jsonb, "isRequested" boolean, "cancelBy" text, due double precision)
+     ), command AS (
+       UPDATE commands SET approver = transition.approver, state = transition.state, awaits = transition.awaits,
+         is_final = transition."isFinal", number = transition.number, changed_ms = transition.changed,
+         code = transition.code, message = transition.message, confirmed_by = transition."confirmedBy",
+         value_before = transition."before", value_after = transition."after",
+         is_requested = transition."isRequested", cancel_by = transition."cancelBy", due_ms = transition.due
+        FROM transition WHERE commands.id = transition.id AND transition.due IS NOT NULL
      )
      INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
-     SELECT $1, * FROM unnest($16::integer[], $17::text[], $18::text[], $19::double precision[], $20::text[],
-       $21::text[], $22::boolean[])`,
-    [
-      ...[id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy, jsonOf(before)],
-      ...[jsonOf(after), isRequested, cancelBy, dueMs],
-      ...[each((command) => command.number), each((command) => command.state), each((command) => command.awaits)],
-      ...[each((command) => command.changed), each((command) => command.code), each((command) => command.message)],
-      each((command) => command.isFinal),
-    ],
+     SELECT id, number, state, awaits, changed, code, message, "isFinal" FROM transition`,
+    [JSON.stringify(rows)],
   );
-}
-
-function jsonOf(value: CommandValue | undefined): string | null {
-  return value === undefined ? null : JSON.stringify(value);
 }
 
 /**

@@ -5,12 +5,12 @@ import { outcomePattern } from '@tailrace/protocol/command-subject';
 import { type CommandOutcome, decodeCommandOutcome, isFinal } from '@tailrace/protocol/device-command';
 import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { controlItself } from '../audit/audit-entry.ts';
+import { Batches } from '../batches.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { ControlTracing } from '../control-tracing.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
-import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
+import { applyAll, type ChangedCommand, type CommandEvents, nextCheckOf, workTimes } from './command-acts.ts';
 import { type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   claimDue,
@@ -67,11 +67,12 @@ export interface CommandWorkOptions {
  *
  * A command passes `#dispatch`, which finds the ingest node of its device and requests it there; `#onOutcome`, with
  * what the node publishes; and `#check`, which requests the outcome of a node if none has come, also after a restart.
- * The steps of one command follow each other.
+ * The steps of one command follow each other. The transitions of several commands at one moment are one transaction.
  */
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
+  readonly #changes: Batches<CommandEvents, ChangedCommand>;
   readonly #subscriptions: BusSubscription[] = [];
   /** Devices of the commands that this process has requested or checked. */
   readonly #followed = new Map<string, string>();
@@ -90,6 +91,7 @@ export class CommandWork {
   constructor(options: CommandWorkOptions) {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
+    this.#changes = new Batches({ run: (items) => applyAll(options.context, items) });
     const { logger, clock } = options.context;
     const sentence = 'commands cannot be worked on, retrying';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
@@ -322,16 +324,12 @@ export class CommandWork {
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged, tracing } = this.#options;
     const startedMs = context.clock.monotonic();
-    let former = -1;
-    const command = await applyEvents(context, id, events, controlItself, (before) => {
-      former = before.number;
-      return {};
-    });
-    if (command.isFinal) this.#followed.delete(id);
-    if (command.number === former) return command;
-    onChanged?.(command);
-    if (events[0]?.kind === 'outcome') tracing.changed(command, context.clock.monotonic() - startedMs);
-    return command;
+    const { before, after } = await this.#changes.add({ id, events });
+    if (after.isFinal) this.#followed.delete(id);
+    if (after.number === before.number) return after;
+    onChanged?.(after);
+    if (events[0]?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
+    return after;
   }
 
   #onOutcome(outcome: CommandOutcome): void {
@@ -353,7 +351,7 @@ export class CommandWork {
     });
   }
 
-  /** Applies an outcome together with those that come before its turn, in one transaction. */
+  /** Applies an outcome together with those of the same command that come before its turn. */
   #addOutcome(outcome: CommandOutcome): void {
     const { id } = outcome;
     const waiting = this.#outcomes.get(id);
