@@ -28,14 +28,14 @@ export const controlMutations: Readonly<Record<string, Mutation>> = {
   },
   'the key of a command is not remembered': {
     control: statements({
-      'WHERE sender = $1 AND key = $2': 'WHERE sender = $1 AND key = $2 AND false',
+      'WHERE sender = item.sender AND key = item.key': 'WHERE sender = item.sender AND key = item.key AND false',
       ',\n  UNIQUE (sender, key)': '',
       'ON CONFLICT (sender, key) DO NOTHING': '',
     }),
   },
   'leases of others do not count': {
     control: statements({
-      'FROM leases WHERE scope = ANY ($1::text[])': 'FROM leases WHERE false AND scope = ANY ($1::text[])',
+      'FROM leases WHERE scope = ANY (': 'FROM leases WHERE false AND scope = ANY (',
     }),
   },
   'a record of the outbox is removed before it is in the log': {

@@ -368,6 +368,33 @@ test('a device takes a bounded number of commands that wait', async () => {
   assert.deepEqual([status, body.error.code, body.error.retryable], [429, 'rate_limited', true]);
 });
 
+test('of requests at one moment, each has its own answer', async () => {
+  const [twice, limited, replacing] = ['plant1.press19', 'plant1.press20', 'plant1.press21'];
+  const requests = [
+    ...[1, 2].map(() => submit({ device: twice, id: 'twice' })),
+    ...[1, 2, 3, 4, 5, 6, 7].map((speed) => submit({ device: limited, params: { speed } })),
+    ...[1, 2, 3].map((speed) => submit({ device: replacing, params: { speed }, replaces: true })),
+  ];
+  const answers = await Promise.all(requests);
+  const [first, second] = answers;
+  assert.deepEqual([first!.status, second!.status, second!.body.id], [202, 202, first!.body.id]);
+  const statuses = answers.slice(2, 9).map(({ status }) => status);
+  assert.deepEqual(statuses.toSorted(), [202, 202, 202, 202, 202, 429, 429]);
+  for (const device of [twice, limited, replacing]) node.connect(device!);
+  await eventually(async () => {
+    const ids = answers.slice(9).map(({ body }) => body.id);
+    const states = await Promise.all(ids.map(async (id) => (await statesOf(id)).at(-1)));
+    assert.deepEqual(states.toSorted(), ['canceled final', 'canceled final', 'done final']);
+  });
+  await reaches(first!.body.id, 'done final');
+  await eventually(() =>
+    assert.deepEqual(
+      [twice, limited, replacing].map((device) => sentOf(device!).length),
+      [1, 5, 1],
+    ),
+  );
+});
+
 test('a command list has pages, the newest first, of the devices that a person may see', async () => {
   const device = 'plant1.press13';
   const first = await control.request(anna, 'GET', `/v1/commands?device=${device}&limit=3`);

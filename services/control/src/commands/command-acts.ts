@@ -87,7 +87,7 @@ export async function afterEvents(
 }
 
 /** Returns the command after each event that changes it. */
-function transitionsAfter(command: Command, events: readonly CommandEvent[], nowMs: number): readonly Command[] {
+export function transitionsAfter(command: Command, events: readonly CommandEvent[], nowMs: number): readonly Command[] {
   const transitions: Command[] = [];
   for (const event of events) {
     const last = transitions.at(-1) ?? command;

@@ -1,7 +1,8 @@
 import type { Queryable } from '@tailrace/database/database';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError } from '@tailrace/protocol/error';
-import { scopesOver } from '../leases/lease.ts';
+import { type Lease, scopesOver } from '../leases/lease.ts';
+import { validLeaseSql } from '../leases/lease-store.ts';
 import type { Command } from './command.ts';
 
 /** A row of `commands`, under the names of `Command`. */
@@ -50,47 +51,96 @@ export function noCommand(id: string): TailraceError {
   return new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
 }
 
-/** Resolves with the command that a sender has submitted under a key. */
-export async function findByKey(queryable: Queryable, sender: string, key: string): Promise<Command | undefined> {
-  const sql = `SELECT ${columns} FROM commands WHERE sender = $1 AND key = $2`;
-  return (await commandsOf(queryable, sql, [sender, key]))[0];
+/** What is stored about a submission. */
+export interface SubmissionFacts {
+  /** The command that the sender has submitted under the key. */
+  readonly known: Command | undefined;
+  /** The valid lease that covers the device. */
+  readonly lease: Lease | undefined;
+  /** Open commands of the device: all of them, and those that are sent before a later one may be. */
+  readonly open: number;
+  readonly waiting: number;
 }
 
-/** Resolves with the open commands of a device, in the order of their acceptance, locked. */
-export async function lockOpenOf(transaction: Queryable, device: string): Promise<readonly Command[]> {
-  const sql = `SELECT ${columns} FROM commands WHERE device = $1 AND NOT is_final ORDER BY position FOR UPDATE`;
-  return commandsOf(transaction, sql, [device]);
+/** Resolves with what is stored about submissions, in their order. */
+export async function factsOf(
+  queryable: Queryable,
+  submissions: readonly Pick<Command, 'sender' | 'key' | 'device'>[],
+  nowMs: number,
+): Promise<readonly SubmissionFacts[]> {
+  if (submissions.length === 0) return [];
+  const items = submissions.map((each, place) => ({ ...each, place, scopes: scopesOver(each.device) }));
+  const { rows } = await queryable.query<{
+    known: CommandRow | null;
+    lease: Lease | null;
+    open: number;
+    waiting: number;
+  }>(
+    `SELECT counted.open, counted.waiting, ${validLeaseSql('item.scopes', '$2')} AS lease,
+        (SELECT to_jsonb(known) FROM (
+           SELECT ${columns} FROM commands WHERE sender = item.sender AND key = item.key) AS known) AS known
+       FROM jsonb_to_recordset($1::jsonb) AS item (place integer, sender text, key text, device text, scopes text[])
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS open,
+            count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
+          FROM commands WHERE device = item.device AND NOT is_final) AS counted
+      ORDER BY item.place`,
+    [JSON.stringify(items), nowMs],
+  );
+  return rows.map(({ known, lease, open, waiting }) => ({
+    ...{ open, waiting, lease: lease ?? undefined },
+    known: known === null ? undefined : commandFrom(known),
+  }));
+}
+
+/** Resolves with the open commands of devices, in the order of their acceptance, locked. */
+export async function lockOpenOf(transaction: Queryable, devices: readonly string[]): Promise<readonly Command[]> {
+  if (devices.length === 0) return [];
+  // Locked in the order of IDs, as in `lockCommands`.
+  const sql = `SELECT ${columns} FROM commands WHERE device = ANY ($1::text[]) AND NOT is_final ORDER BY id FOR UPDATE`;
+  return (await commandsOf(transaction, sql, [devices])).sort((a, b) => a.position - b.position);
+}
+
+/** A command that is accepted. */
+export interface NewCommand {
+  readonly command: Omit<Command, 'position'>;
+  /** Who works on it; '' for one that waits behind another one, or for a second person. */
+  readonly worker: string;
+  /** When it is worked on, epoch ms. */
+  readonly dueMs: number;
 }
 
 /**
- * Inserts a command with its first transition. `worker`: who works on it; '' for one that waits behind another one.
- * Resolves with undefined if the sender has used the key before.
+ * Inserts commands in their order, with their first transitions. Resolves with their positions by ID, without those of
+ * which the sender has used the key before.
  */
-export async function insertCommand(
+export async function insertCommands(
   transaction: Queryable,
-  command: Omit<Command, 'position'>,
-  worker: string,
-  dueMs: number,
-): Promise<Command | undefined> {
-  const { id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces } = command;
-  const { onlyIf, seen, traceparent, state, awaits, number, message } = command;
-  const { rows } = await transaction.query<{ position: number }>(
-    `WITH command AS (
+  commands: readonly NewCommand[],
+): Promise<ReadonlyMap<string, number>> {
+  if (commands.length === 0) return new Map();
+  const items = commands.map(({ command, worker, dueMs }, place) => ({ ...command, worker, due: dueMs, place }));
+  const { rows } = await transaction.query<{ id: string; position: number }>(
+    `WITH listed AS (
+       SELECT * FROM jsonb_to_recordset($1::jsonb) AS item (place integer, id text, sender text, key text, device text,
+         via text, name text, params jsonb, qos smallint, deadline double precision, accepted double precision,
+         fence bigint, replaces boolean, "onlyIf" text, seen jsonb, traceparent text, state text, awaits text,
+         number integer, message text, worker text, due double precision)
+     ), command AS (
        INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
-         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms, only_if, seen)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19, $20, $21)
+         only_if, seen, traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
+       SELECT id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces,
+           "onlyIf", seen, traceparent, state, awaits, false, number, accepted, message, worker, due
+         FROM listed ORDER BY place
        ON CONFLICT (sender, key) DO NOTHING RETURNING *
      ), transition AS (
        INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
        SELECT id, number, state, awaits, changed_ms, code, message, is_final FROM command
      )
-     SELECT position FROM command`,
-    [
-      ...[id, sender, key, device, via, name, JSON.stringify(params), qos, deadline, accepted, fence, replaces],
-      ...[traceparent, state, awaits, number, message, worker, dueMs, onlyIf, JSON.stringify(seen)],
-    ],
+     SELECT id, position FROM command`,
+    [JSON.stringify(items)],
   );
-  return rows[0] && { ...command, position: rows[0].position };
+  return new Map(rows.map(({ id, position }) => [id, position]));
 }
 
 /**
@@ -260,17 +310,6 @@ export async function transitionsOf(
   const sql = `SELECT number, state, awaits, at_ms AS changed, code, message, is_final AS "isFinal"
     FROM command_transitions WHERE command = $1 ORDER BY number`;
   return (await queryable.query<Command>(sql, [id])).rows;
-}
-
-/** Open commands of a device: all of them, and those that are sent before a later one may be. */
-export async function countOpenOf(
-  queryable: Queryable,
-  device: string,
-): Promise<{ readonly open: number; readonly waiting: number }> {
-  const sql = `SELECT count(*) AS open,
-      count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
-    FROM commands WHERE device = $1 AND NOT is_final`;
-  return (await queryable.query<{ open: number; waiting: number }>(sql, [device])).rows[0]!;
 }
 
 /** Makes the commands of a process that stops due, so that another one works on them at once. */
