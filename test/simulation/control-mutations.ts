@@ -18,7 +18,9 @@ function statements(changes: Readonly<Record<string, string>>): ControlSideOptio
 /** Mechanisms of commands, leases and audit. Found by the seeds with control. */
 export const controlMutations: Readonly<Record<string, Mutation>> = {
   'a request to an ingest node is not noted before it is sent': {
-    control: statements({ 'SET is_requested = true, node = $3': 'SET is_requested = false, node = $3' }),
+    control: statements({
+      'SET is_requested = true, node = request.node': 'SET is_requested = false, node = request.node',
+    }),
   },
   'a final state does not stop a command': {
     control: statements({

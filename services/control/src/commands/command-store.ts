@@ -181,27 +181,39 @@ export async function storeTransitions(
   );
 }
 
+/** A command that is about to be requested of a node. */
+export interface NodeRequest {
+  readonly command: Command;
+  readonly node: string;
+}
+
 /**
- * Notes that a command is requested of a node from now on. Resolves with false if it may not be: another process works
- * on it, it has changed, it was requested before, or another subject has a lease, which may have been granted since the
- * command was claimed.
+ * Notes that commands are requested of nodes from now on. Resolves with the IDs of those that may be. The others may
+ * not: another process works on the command, it has changed, it was requested before, or another subject has a lease,
+ * which may have been granted since the command was claimed.
  */
 export async function noteRequested(
   queryable: Queryable,
-  { id, number, device }: Command,
-  request: { readonly node: string; readonly worker: string; readonly nowMs: number },
-): Promise<boolean> {
-  const { node, worker, nowMs } = request;
-  const { rowCount } = await queryable.query(
-    `UPDATE commands SET is_requested = true, node = $3
-      WHERE id = $1 AND number = $2 AND worker = $4 AND NOT is_final AND NOT is_requested AND awaits <> 'confirmation'
+  requests: readonly NodeRequest[],
+  worker: string,
+  nowMs: number,
+): Promise<ReadonlySet<string>> {
+  const items = requests.map(({ command: { id, number, device }, node }) => {
+    return { id, number, node, scopes: scopesOver(device) };
+  });
+  const { rows } = await queryable.query<{ id: string }>(
+    `UPDATE commands SET is_requested = true, node = request.node
+       FROM jsonb_to_recordset($1::jsonb) AS request (id text, number integer, node text, scopes text[])
+      WHERE commands.id = request.id AND commands.number = request.number AND commands.worker = $2
+        AND NOT commands.is_final AND NOT commands.is_requested AND commands.awaits <> 'confirmation'
         AND NOT EXISTS (
           SELECT 1 FROM leases
-           WHERE scope = ANY ($5::text[]) AND until_ms > $6
-             AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))`,
-    [id, number, node, worker, scopesOver(device), nowMs],
+           WHERE scope = ANY (request.scopes) AND until_ms > $3
+             AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))
+      RETURNING commands.id`,
+    [JSON.stringify(items), worker, nowMs],
   );
-  return rowCount === 1;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /**
@@ -230,23 +242,23 @@ const isNextSql = `(state NOT IN ('accepted', 'queued') OR NOT EXISTS (
      AND earlier.state IN ('accepted', 'queued') AND earlier.awaits <> 'confirmation'))`;
 
 /**
- * Claims the command of a device whose turn it is now, after the one before it. Not one that was claimed before: a
+ * Claims the command of each device whose turn it is now, after the one before it. Not one that was claimed before: a
  * process works on it, or it is due again at its time, as one that waits for its device.
  */
 export async function claimNextOf(
   queryable: Queryable,
-  device: string,
+  devices: readonly string[],
   worker: string,
   untilMs: number,
-): Promise<Command | undefined> {
+): Promise<readonly Command[]> {
   const sql = `UPDATE commands SET worker = $2, due_ms = $3
     WHERE id IN (
       SELECT id FROM commands AS command
-       WHERE device = $1 AND NOT is_final AND state IN ('accepted', 'queued') AND awaits = '' AND worker = ''
-         AND ${isNextSql}
-       ORDER BY position LIMIT 1 FOR UPDATE SKIP LOCKED)
+       WHERE device = ANY ($1::text[]) AND NOT is_final AND state IN ('accepted', 'queued') AND awaits = ''
+         AND worker = '' AND ${isNextSql}
+       FOR UPDATE SKIP LOCKED)
     RETURNING ${columns}`;
-  return (await commandsOf(queryable, sql, [device, worker, untilMs]))[0];
+  return commandsOf(queryable, sql, [devices, worker, untilMs]);
 }
 
 /**

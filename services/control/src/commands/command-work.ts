@@ -16,6 +16,7 @@ import {
   claimDue,
   claimNextOf,
   findCommand,
+  type NodeRequest,
   noteRequested,
   postpone,
   releaseCommands,
@@ -67,12 +68,14 @@ export interface CommandWorkOptions {
  *
  * A command passes `#dispatch`, which finds the ingest node of its device and requests it there; `#onOutcome`, with
  * what the node publishes; and `#check`, which requests the outcome of a node if none has come, also after a restart.
- * The steps of one command follow each other. The transitions of several commands at one moment are one transaction.
+ * The steps of one command follow each other. What several commands need at one moment is one statement or transaction.
  */
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
   readonly #changes: Batches<CommandEvents, ChangedCommand>;
+  readonly #requests: Batches<NodeRequest, boolean>;
+  readonly #turns: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
   /** Devices of the commands that this process has requested or checked. */
   readonly #followed = new Map<string, string>();
@@ -91,8 +94,20 @@ export class CommandWork {
   constructor(options: CommandWorkOptions) {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
+    const { logger, clock, database, worker } = options.context;
     this.#changes = new Batches({ run: (items) => applyAll(options.context, items) });
-    const { logger, clock } = options.context;
+    this.#requests = new Batches({
+      async run(items) {
+        const noted = await noteRequested(database, items, worker, clock.now());
+        return items.map(({ command }) => noted.has(command.id));
+      },
+    });
+    this.#turns = new Batches({
+      async run(devices) {
+        const claimed = await claimNextOf(database, devices, worker, clock.now() + workTimes.claimMs);
+        return devices.map((device) => claimed.find((command) => command.device === device));
+      },
+    });
     const sentence = 'commands cannot be worked on, retrying';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
@@ -141,9 +156,9 @@ export class CommandWork {
 
   /** Works on the command of a device that waits behind another one, if its turn has come. */
   takeNext(device: string): void {
+    // One after the other of a device, so that two of them do not claim the same command.
     void this.#step(`next of ${device}`, async () => {
-      const { database, worker, clock } = this.#options.context;
-      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
+      const next = await this.#turns.add(device);
       if (next !== undefined) this.take(next);
     });
   }
@@ -221,7 +236,7 @@ export class CommandWork {
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await noteRequested(database, current, { node, worker, nowMs: clock.now() }))) {
+      if (!(await this.#requests.add({ command: current, node }))) {
         // Another process works on it, or a lease was granted meanwhile.
         await this.#isRefusedByLease(command);
         return;
