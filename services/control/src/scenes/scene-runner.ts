@@ -20,13 +20,13 @@ import {
   workOf,
 } from './scene-run.ts';
 import {
-  claimRun,
   deleteOldRuns,
   dueRuns,
   failRun,
   findRun,
   postponeRun,
   type RunCommand,
+  releaseRun,
   runChannel,
   runCommands,
   type StoredRun,
@@ -184,13 +184,15 @@ export class SceneRunner {
     const { context } = this.#options;
     try {
       let refusals: readonly RunEvent[] = [];
-      // Each pass submits what the one before has started; a scene has at most 500 steps.
+      // Each pass submits what a refusal has started; a scene has at most 500 steps.
       for (let n = 0; n < 1_000; n++) {
         const step = await this.#advance(id, refusals);
         if (step === undefined) return;
         refusals = await this.#submit(step.stored, step.work, step.known);
-        if (step.work.length === 0 || (refusals.length === 0 && step.work.every(({ key }) => step.known.has(key))))
-          return;
+        if (refusals.length > 0) continue;
+        // What becomes of its commands wakes it, also what has already.
+        if (step.isClaimed) await releaseRun(context.database, id, context.worker);
+        return;
       }
     } catch (error) {
       const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
@@ -212,6 +214,7 @@ export class SceneRunner {
         readonly work: readonly ActiveCommand[];
         /** By key of the step. */
         readonly known: ReadonlyMap<string, RunCommand>;
+        readonly isClaimed: boolean;
       }
     | undefined
   > {
@@ -232,13 +235,13 @@ export class SceneRunner {
         ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
       const isFinal = isRunFinal(run.state);
       const dueMs = Math.min(wakeMs, nowMs + runnerTimes.checkMs);
-      await storeRun(transaction, run, isFinal, nowMs, dueMs);
       const work = workOf(run);
       // Two processes would submit the same commands: without harm, and with refusals in the audit.
       const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
-      await claimRun(transaction, id, isClaimed ? context.worker : '', nowMs + runnerTimes.claimMs);
+      const claim = { worker: isClaimed ? context.worker : '', untilMs: nowMs + runnerTimes.claimMs };
+      await storeRun(transaction, { run, isFinal, nowMs, dueMs, claim });
       const acts = isFinal ? [finishedAct(run, nowMs)] : [];
-      return { result: isFinal ? undefined : { stored, work, known }, acts };
+      return { result: isFinal ? undefined : { stored, work, known, isClaimed }, acts };
     });
   }
 

@@ -173,10 +173,9 @@ export async function tryLockRun(
   return (await runsOf(transaction, rest, [id, worker, nowMs]))[0];
 }
 
-/** Until a time, other processes leave the run alone. `worker`: ''; none is needed. */
-export async function claimRun(transaction: Queryable, id: string, worker: string, untilMs: number): Promise<void> {
-  const sql = 'UPDATE scene_runs SET claimed_by = $2, claimed_until_ms = $3 WHERE id = $1';
-  await transaction.query(sql, [id, worker, untilMs]);
+/** Lets other processes work on a run that was claimed, after its commands were submitted. */
+export async function releaseRun(queryable: Queryable, id: string, worker: string): Promise<void> {
+  await queryable.query(`UPDATE scene_runs SET claimed_by = '' WHERE id = $1 AND claimed_by = $2`, [id, worker]);
 }
 
 /** Resolves with runs that are due, and when the next one is, epoch ms; infinite: none is active. */
@@ -238,20 +237,28 @@ export async function isUndone(queryable: Queryable, id: string): Promise<boolea
   return (await queryable.query(sql, [id])).rowCount > 0;
 }
 
-/** Stores a run after an event. `dueMs`: when it is worked on again. */
-export async function storeRun(
-  transaction: Queryable,
-  { id, plan, snapshot, state, by, ...progress }: SceneRun,
-  isFinal: boolean,
-  nowMs: number,
-  dueMs: number,
-): Promise<void> {
+/** A run after an event. */
+export interface RunChange {
+  readonly run: SceneRun;
+  readonly isFinal: boolean;
+  readonly nowMs: number;
+  /** When it is worked on again, epoch ms. */
+  readonly dueMs: number;
+  /** The process that submits its commands, which others leave alone until a time. Default: as it is. */
+  readonly claim?: { readonly worker: string; readonly untilMs: number };
+}
+
+/** Stores a run after an event. */
+export async function storeRun(transaction: Queryable, change: RunChange): Promise<void> {
+  const { run, isFinal, nowMs, dueMs, claim } = change;
+  const { id, plan, snapshot, state, by, ...progress } = run;
   await transaction.query(
     `UPDATE scene_runs SET state = $2, is_final = $3, progress = $4, changed_ms = $5, due_ms = $6,
-       plan = coalesce(plan, $7), snapshot = coalesce(snapshot, $8) WHERE id = $1`,
+       plan = coalesce(plan, $7), snapshot = coalesce(snapshot, $8),
+       claimed_by = coalesce($9, claimed_by), claimed_until_ms = coalesce($10, claimed_until_ms) WHERE id = $1`,
     [
       ...[id, state, isFinal, JSON.stringify(progress), nowMs, dueMs],
-      ...[JSON.stringify(plan), JSON.stringify(snapshot)],
+      ...[JSON.stringify(plan), JSON.stringify(snapshot), claim?.worker, claim?.untilMs],
     ],
   );
 }
