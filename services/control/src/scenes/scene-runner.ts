@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Listening, Transaction } from '@tailrace/database/database';
+import type { Listening } from '@tailrace/database/database';
 import type { Timer } from '@tailrace/platform/clock';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { controlItself } from '../audit/audit-entry.ts';
+import { Batches } from '../batches.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import type { Requester } from '../requester.ts';
@@ -25,13 +26,14 @@ import {
   failRun,
   findRun,
   postponeRun,
+  type RunChange,
   type RunCommand,
   releaseRun,
   runChannel,
   runCommands,
   type StoredRun,
-  storeRun,
-  tryLockRun,
+  storeRuns,
+  tryLockRuns,
 } from './scene-store.ts';
 import { type Scenes, sceneAct, sceneRunOf } from './scenes.ts';
 
@@ -92,12 +94,31 @@ export const runnerTimes = {
   cleanMs: 600_000,
 } as const;
 
-/** Runs that this process works on at once. */
-const concurrentMax = 8;
+/** Runs that this process works on at once. Those of one moment are advanced in one transaction. */
+const concurrentMax = 32;
 /** Commands of one run that are submitted at once. */
 const submissionsMax = 16;
 /** Final runs that are kept. */
 const keptRunsMax = 10_000;
+
+/** Plan and snapshot of a run that has none yet. */
+type PreparedRun = Pick<SceneRun, 'plan' | 'snapshot'>;
+
+/** A run that is to be advanced. */
+interface Pass {
+  readonly id: string;
+  readonly refusals: readonly RunEvent[];
+  readonly prepared: PreparedRun | undefined;
+}
+
+/** What is to be submitted for a run. */
+interface RunWork {
+  readonly stored: StoredRun;
+  readonly work: readonly ActiveCommand[];
+  /** By key of the step. */
+  readonly known: ReadonlyMap<string, RunCommand>;
+  readonly isClaimed: boolean;
+}
 
 /**
  * Works on the runs of scenes: prepares them, submits what `workOf` requests, and applies what has become of the
@@ -106,6 +127,7 @@ const keptRunsMax = 10_000;
  */
 export class SceneRunner {
   readonly #options: SceneRunnerOptions;
+  readonly #passes: Batches<Pass, RunWork | undefined>;
   /** By run. */
   readonly #working = new Map<string, Promise<void>>();
   readonly #again = new Set<string>();
@@ -117,6 +139,7 @@ export class SceneRunner {
 
   constructor(options: SceneRunnerOptions) {
     this.#options = options;
+    this.#passes = new Batches({ run: (passes) => this.#advanceAll(passes) });
   }
 
   /** Runs that this process works on now. */
@@ -205,54 +228,46 @@ export class SceneRunner {
    * Applies what has become of the commands of a run, and stores it. Resolves with what is to be submitted; undefined
    * if the run is final, or another process works on it.
    */
-  async #advance(
-    id: string,
-    refusals: readonly RunEvent[],
-  ): Promise<
-    | {
-        readonly stored: StoredRun;
-        readonly work: readonly ActiveCommand[];
-        /** By key of the step. */
-        readonly known: ReadonlyMap<string, RunCommand>;
-        readonly isClaimed: boolean;
-      }
-    | undefined
-  > {
-    const { context } = this.#options;
+  async #advance(id: string, refusals: readonly RunEvent[]): Promise<RunWork | undefined> {
     const prepared = await this.#prepared(id);
-    if (prepared === 'failed') return undefined;
-    return await act(context, async (transaction) => {
-      const nowMs = context.clock.now();
-      const stored = await tryLockRun(transaction, id, context.worker, nowMs);
-      if (stored === undefined) return { result: undefined, acts: [] };
-      const before =
-        sceneRunOf(stored) ??
-        (prepared && createSceneRun(id, prepared.plan, stored.requester.subject, prepared.snapshot));
-      if (before === undefined) return { result: undefined, acts: [] };
-      const known = await this.#knownCommands(transaction, stored, workOf(before));
-      let { run, wakeMs = Number.POSITIVE_INFINITY } = advance(before, { kind: 'resume' }, nowMs);
-      for (const event of [...refusals, ...eventsOf(known)])
-        ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
-      const isFinal = isRunFinal(run.state);
-      const dueMs = Math.min(wakeMs, nowMs + runnerTimes.checkMs);
-      const work = workOf(run);
-      // Two processes would submit the same commands: without harm, and with refusals in the audit.
-      const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
-      const claim = { worker: isClaimed ? context.worker : '', untilMs: nowMs + runnerTimes.claimMs };
-      await storeRun(transaction, { run, isFinal, nowMs, dueMs, claim });
-      const acts = isFinal ? [finishedAct(run, nowMs)] : [];
-      return { result: isFinal ? undefined : { stored, work, known, isClaimed }, acts };
-    });
+    return prepared === 'failed' ? undefined : await this.#passes.add({ id, refusals, prepared });
   }
 
-  async #knownCommands(
-    transaction: Transaction,
-    stored: StoredRun,
-    work: readonly ActiveCommand[],
-  ): Promise<ReadonlyMap<string, RunCommand>> {
-    const keys = new Map(work.map(({ key }) => [commandKey(stored.id, key), key]));
-    const commands = await runCommands(transaction, stored.requester.subject, [...keys.keys()]);
-    return new Map([...commands].map(([key, command]) => [keys.get(key)!, command]));
+  async #advanceAll(passes: readonly Pass[]): Promise<readonly (RunWork | undefined)[]> {
+    const { context } = this.#options;
+    return await act(context, async (transaction) => {
+      const nowMs = context.clock.now();
+      const ids = passes.map(({ id }) => id);
+      const locked = await tryLockRuns(transaction, ids, context.worker, nowMs);
+      const runs = passes.map((pass) => lockedRun(locked.get(pass.id), pass));
+      const keys = runs.flatMap((run) => (run === undefined ? [] : keysOf(run.stored, run.before)));
+      const commands = await runCommands(transaction, keys);
+      const changes: RunChange[] = [];
+      const acts: Act[] = [];
+      const result = runs.map((found, index): RunWork | undefined => {
+        if (found === undefined) return undefined;
+        const { stored, before } = found;
+        const known = new Map(
+          keysOf(stored, before).flatMap(({ step, key }) => {
+            const command = commands.get(key);
+            return command === undefined ? [] : [[step, command] as const];
+          }),
+        );
+        let { run, wakeMs = Number.POSITIVE_INFINITY } = advance(before, { kind: 'resume' }, nowMs);
+        for (const event of [...passes[index]!.refusals, ...eventsOf(known)])
+          ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
+        const isFinal = isRunFinal(run.state);
+        const work = workOf(run);
+        // Two processes would submit the same commands: without harm, and with refusals in the audit.
+        const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
+        const claim = { worker: isClaimed ? context.worker : '', untilMs: nowMs + runnerTimes.claimMs };
+        changes.push({ run, isFinal, nowMs, dueMs: Math.min(wakeMs, nowMs + runnerTimes.checkMs), claim });
+        if (isFinal) acts.push(finishedAct(run, nowMs));
+        return isFinal ? undefined : { stored, work, known, isClaimed };
+      });
+      await storeRuns(transaction, changes);
+      return { result, acts };
+    });
   }
 
   /** Submits and cancels. Resolves with the events of what was refused. Rejects for an error that may pass. */
@@ -320,9 +335,7 @@ export class SceneRunner {
    * Resolves with plan and snapshot of a run that has none yet; undefined if it has; `failed` if it cannot have a plan.
    * Rejects for an error that may pass.
    */
-  async #prepared(
-    id: string,
-  ): Promise<{ readonly plan: ScenePlan; readonly snapshot: SceneRun['snapshot'] } | 'failed' | undefined> {
+  async #prepared(id: string): Promise<PreparedRun | 'failed' | undefined> {
     const { context, scenes } = this.#options;
     const stored = await findRun(context.database, id);
     if (stored?.state !== 'preparing') return undefined;
@@ -341,7 +354,7 @@ export class SceneRunner {
     const { context } = this.#options;
     await act(context, async (transaction) => {
       const nowMs = context.clock.now();
-      const locked = await tryLockRun(transaction, stored.id, context.worker, nowMs);
+      const locked = (await tryLockRuns(transaction, [stored.id], context.worker, nowMs)).get(stored.id);
       if (locked?.state !== 'preparing') return { result: undefined, acts: [] };
       await failRun(transaction, stored.id, { code, message }, nowMs);
       const details = { run: stored.id, state: 'failed', code, message };
@@ -377,6 +390,26 @@ export class SceneRunner {
 /** Returns the sender's key of a command. The trigger of the table of commands reads the run from it. */
 export function commandKey(run: string, step: string): string {
   return `scene/${run}/${createHash('sha256').update(step).digest('hex').slice(0, 16)}`;
+}
+
+/** Returns a locked run with its state; undefined: it cannot be advanced now. */
+function lockedRun(
+  stored: StoredRun | undefined,
+  { prepared }: Pass,
+): { readonly stored: StoredRun; readonly before: SceneRun } | undefined {
+  if (stored === undefined) return undefined;
+  const { id, requester } = stored;
+  const before =
+    sceneRunOf(stored) ?? (prepared && createSceneRun(id, prepared.plan, requester.subject, prepared.snapshot));
+  return before && { stored, before };
+}
+
+/** Returns the keys of the commands that a run waits for. */
+function keysOf(
+  { id, requester }: StoredRun,
+  run: SceneRun,
+): readonly { readonly step: string; readonly sender: string; readonly key: string }[] {
+  return workOf(run).map(({ key }) => ({ step: key, sender: requester.subject, key: commandKey(id, key) }));
 }
 
 function eventsOf(commands: ReadonlyMap<string, RunCommand>): readonly RunEvent[] {

@@ -161,16 +161,17 @@ export async function lockRun(transaction: Queryable, id: string): Promise<Store
   return (await runsOf(transaction, 'WHERE id = $1 FOR UPDATE', [id]))[0];
 }
 
-/** As `lockRun`; undefined also for a final run, and for one on which another process works. */
-export async function tryLockRun(
+/** As `lockRun`, of several ones, by ID. Without final ones, and those on which another process works. */
+export async function tryLockRuns(
   transaction: Queryable,
-  id: string,
+  ids: readonly string[],
   worker: string,
   nowMs: number,
-): Promise<StoredRun | undefined> {
-  const rest = `WHERE id = $1 AND NOT is_final AND (claimed_by IN ('', $2) OR claimed_until_ms < $3)
+): Promise<ReadonlyMap<string, StoredRun>> {
+  const rest = `WHERE id = ANY ($1::text[]) AND NOT is_final AND (claimed_by IN ('', $2) OR claimed_until_ms < $3)
     FOR UPDATE SKIP LOCKED`;
-  return (await runsOf(transaction, rest, [id, worker, nowMs]))[0];
+  const runs = await runsOf(transaction, rest, [ids, worker, nowMs]);
+  return new Map(runs.map((run) => [run.id, run]));
 }
 
 /** Lets other processes work on a run that was claimed, after its commands were submitted. */
@@ -248,18 +249,24 @@ export interface RunChange {
   readonly claim?: { readonly worker: string; readonly untilMs: number };
 }
 
-/** Stores a run after an event. */
-export async function storeRun(transaction: Queryable, change: RunChange): Promise<void> {
-  const { run, isFinal, nowMs, dueMs, claim } = change;
-  const { id, plan, snapshot, state, by, ...progress } = run;
+/** Stores runs after their events. */
+export async function storeRuns(transaction: Queryable, changes: readonly RunChange[]): Promise<void> {
+  if (changes.length === 0) return;
+  const items = changes.map(({ run, isFinal, nowMs, dueMs, claim }) => {
+    const { id, plan, snapshot, state, by, ...progress } = run;
+    return { id, plan, snapshot, state, progress, isFinal, nowMs, dueMs, ...claim };
+  });
   await transaction.query(
-    `UPDATE scene_runs SET state = $2, is_final = $3, progress = $4, changed_ms = $5, due_ms = $6,
-       plan = coalesce(plan, $7), snapshot = coalesce(snapshot, $8),
-       claimed_by = coalesce($9, claimed_by), claimed_until_ms = coalesce($10, claimed_until_ms) WHERE id = $1`,
-    [
-      ...[id, state, isFinal, JSON.stringify(progress), nowMs, dueMs],
-      ...[JSON.stringify(plan), JSON.stringify(snapshot), claim?.worker, claim?.untilMs],
-    ],
+    `UPDATE scene_runs SET state = change.state, is_final = change."isFinal", progress = change.progress,
+         changed_ms = change."nowMs", due_ms = change."dueMs",
+         plan = coalesce(scene_runs.plan, change.plan), snapshot = coalesce(scene_runs.snapshot, change.snapshot),
+         claimed_by = coalesce(change.worker, claimed_by),
+         claimed_until_ms = coalesce(change."untilMs", claimed_until_ms)
+       FROM jsonb_to_recordset($1::jsonb) AS change (id text, state text, "isFinal" boolean, progress jsonb,
+         "nowMs" double precision, "dueMs" double precision, plan jsonb, snapshot jsonb, worker text,
+         "untilMs" double precision)
+      WHERE scene_runs.id = change.id`,
+    [JSON.stringify(items)],
   );
 }
 
@@ -306,16 +313,16 @@ export interface RunCommand {
   readonly cancelBy: string;
 }
 
-/** Resolves with those of these keys that the sender has submitted. */
+/** Resolves with the commands that senders have submitted under these keys, by key. */
 export async function runCommands(
   queryable: Queryable,
-  sender: string,
-  keys: readonly string[],
+  keys: readonly { readonly sender: string; readonly key: string }[],
 ): Promise<ReadonlyMap<string, RunCommand>> {
   if (keys.length === 0) return new Map();
   const sql = `SELECT id, key, state, awaits, is_final AS "isFinal", code, message,
       cancel_by AS "cancelBy"
-    FROM commands WHERE sender = $1 AND key = ANY ($2::text[])`;
-  const { rows } = await queryable.query<RunCommand>(sql, [sender, keys]);
+    FROM commands JOIN unnest($1::text[], $2::text[]) AS wanted (sender, key) USING (sender, key)`;
+  const senders = keys.map(({ sender }) => sender);
+  const { rows } = await queryable.query<RunCommand>(sql, [senders, keys.map(({ key }) => key)]);
   return new Map(rows.map((row) => [row.key, row]));
 }
