@@ -24,11 +24,11 @@ import {
   deleteOldRuns,
   dueRuns,
   failRun,
-  findRun,
+  findRuns,
   postponeRun,
   type RunChange,
   type RunCommand,
-  releaseRun,
+  releaseRuns,
   runChannel,
   runCommands,
   type StoredRun,
@@ -127,7 +127,9 @@ interface RunWork {
  */
 export class SceneRunner {
   readonly #options: SceneRunnerOptions;
+  readonly #reads: Batches<string, StoredRun | undefined>;
   readonly #passes: Batches<Pass, RunWork | undefined>;
+  readonly #releases: Batches<string, string>;
   /** By run. */
   readonly #working = new Map<string, Promise<void>>();
   readonly #again = new Set<string>();
@@ -139,7 +141,20 @@ export class SceneRunner {
 
   constructor(options: SceneRunnerOptions) {
     this.#options = options;
+    const { database, worker } = options.context;
+    this.#reads = new Batches({
+      async run(ids) {
+        const found = await findRuns(database, ids);
+        return ids.map((id) => found.get(id));
+      },
+    });
     this.#passes = new Batches({ run: (passes) => this.#advanceAll(passes) });
+    this.#releases = new Batches({
+      async run(ids) {
+        await releaseRuns(database, ids, worker);
+        return ids;
+      },
+    });
   }
 
   /** Runs that this process works on now. */
@@ -214,7 +229,7 @@ export class SceneRunner {
         refusals = await this.#submit(step.stored, step.work, step.known);
         if (refusals.length > 0) continue;
         // What becomes of its commands wakes it, also what has already.
-        if (step.isClaimed) await releaseRun(context.database, id, context.worker);
+        if (step.isClaimed) await this.#releases.add(id);
         return;
       }
     } catch (error) {
@@ -336,8 +351,8 @@ export class SceneRunner {
    * Rejects for an error that may pass.
    */
   async #prepared(id: string): Promise<PreparedRun | 'failed' | undefined> {
-    const { context, scenes } = this.#options;
-    const stored = await findRun(context.database, id);
+    const { scenes } = this.#options;
+    const stored = await this.#reads.add(id);
     if (stored?.state !== 'preparing') return undefined;
     try {
       const plan = stored.plan ?? (await scenes.plan(stored.requester, stored.scene, stored.params));

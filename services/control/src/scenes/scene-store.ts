@@ -149,7 +149,16 @@ async function runsOf(queryable: Queryable, rest: string, parameters: readonly u
 }
 
 export async function findRun(queryable: Queryable, id: string): Promise<StoredRun | undefined> {
-  return (await runsOf(queryable, 'WHERE id = $1', [id]))[0];
+  return (await findRuns(queryable, [id])).get(id);
+}
+
+/** As `findRun`, of several ones, by ID. */
+export async function findRuns(queryable: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, StoredRun>> {
+  return byId(await runsOf(queryable, 'WHERE id = ANY ($1::text[])', [ids]));
+}
+
+function byId(runs: readonly StoredRun[]): ReadonlyMap<string, StoredRun> {
+  return new Map(runs.map((run) => [run.id, run]));
 }
 
 export async function findRunByKey(queryable: Queryable, key: string): Promise<StoredRun | undefined> {
@@ -170,13 +179,17 @@ export async function tryLockRuns(
 ): Promise<ReadonlyMap<string, StoredRun>> {
   const rest = `WHERE id = ANY ($1::text[]) AND NOT is_final AND (claimed_by IN ('', $2) OR claimed_until_ms < $3)
     FOR UPDATE SKIP LOCKED`;
-  const runs = await runsOf(transaction, rest, [ids, worker, nowMs]);
-  return new Map(runs.map((run) => [run.id, run]));
+  return byId(await runsOf(transaction, rest, [ids, worker, nowMs]));
 }
 
-/** Lets other processes work on a run that was claimed, after its commands were submitted. */
-export async function releaseRun(queryable: Queryable, id: string, worker: string): Promise<void> {
-  await queryable.query(`UPDATE scene_runs SET claimed_by = '' WHERE id = $1 AND claimed_by = $2`, [id, worker]);
+/**
+ * Lets other processes work on runs that were claimed, after their commands were submitted. Not on one that a
+ * transaction has locked: it wakes the run, or the next pass releases it.
+ */
+export async function releaseRuns(queryable: Queryable, ids: readonly string[], worker: string): Promise<void> {
+  const sql = `UPDATE scene_runs SET claimed_by = '' WHERE id IN (
+    SELECT id FROM scene_runs WHERE id = ANY ($1::text[]) AND claimed_by = $2 FOR UPDATE SKIP LOCKED)`;
+  await queryable.query(sql, [ids, worker]);
 }
 
 /** Resolves with runs that are due, and when the next one is, epoch ms; infinite: none is active. */
