@@ -19,6 +19,7 @@ import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
+import { Acceptance, waitingSubmissionsMax } from './commands/acceptance.ts';
 import { CommandConditions } from './commands/command-condition.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
@@ -119,10 +120,10 @@ export function createControl(options: ControlOptions): Control {
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
+  const acceptance = new Acceptance({ context, marked, deviceOpenMax: config.deviceOpenCommandsMax });
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked, conditions },
+    ...{ context, work, acceptance, ingest: new IngestClient(bus), conditions },
     openMax: config.openCommandsMax,
-    deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
     isLogBehind: () => outbox.isFull,
   });
@@ -130,6 +131,8 @@ export function createControl(options: ControlOptions): Control {
     open: () => commands.open,
     openMax: config.openCommandsMax,
     followed: () => work.followed,
+    waiting: () => acceptance.waiting,
+    waitingMax: waitingSubmissionsMax,
   });
   const leases = new LeaseService(context);
   const notifications = new Notifications({ context, ...outwardFrom(config) });
