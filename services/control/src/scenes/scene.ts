@@ -112,7 +112,7 @@ type SceneStepInput =
 
 const stepSchema: z.ZodType<SceneStep, SceneStepInput> = z
   .lazy(() =>
-    z.union([
+    z.discriminatedUnion('do', [
       commandStep,
       waitStep,
       sceneStep,
