@@ -118,6 +118,7 @@ function textOf(part: string, issue: Issue, data: unknown): string {
   const field = path.map(String).join('.') || part;
   const expected = message.replace(/^(Invalid|Too)[^:]*: /, '').replace(/, received .*$/, '');
   if (issue.code === 'unrecognized_keys') return `${field}: ${expected}, got ${issue.keys.map(shown).join(', ')}`;
+  if (/\bgot\b/.test(expected)) return `${field}: ${expected}`;
   const value = issue.code === 'invalid_key' ? path.at(-1) : valueAt(data, path);
   return `${field}: ${expected}, got ${value === undefined ? 'none' : shown(value)}`;
 }
