@@ -135,8 +135,11 @@ export function createControl(options: ControlOptions): Control {
     waitingMax: waitingSubmissionsMax,
   });
   const leases = new LeaseService(context);
-  const notifications = new Notifications({ context, ...outwardFrom(config) });
-  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const { addresses, post, mail } = outwardFrom(config);
+  const notifications = new Notifications({ context, post, mail });
+  const notificationAdmin = new NotificationAdmin({
+    ...{ context, addresses, hasMail: mail !== undefined, onChanged: () => notifications.changed() },
+  });
   const automation = new Automation({
     ...{ context, commands, owners, tokens },
     isMarked: (device, name) => marked.isMarked(device, name),

@@ -194,9 +194,11 @@ async function notificationRequests(send: Send): Promise<void> {
   const target = { kind: 'webhook', url: 'http://10.0.0.7/hook', secrets: [secret] };
   await send('PUT /v1/notification-targets/{id}', id, { target });
   await send('GET /v1/notification-targets');
+  await send('GET /v1/notification-targets/{id}', id);
   await send('POST /v1/notification-targets/{id}/retry', id);
   await send('PUT /v1/notification-routes/{id}', id, { patterns: ['plant1.>'], targets: ['hook'] });
   await send('GET /v1/notification-routes');
+  await send('GET /v1/notification-routes/{id}', id);
   await send('GET /v1/notification-dead-letters');
   await send('DELETE /v1/notification-routes/{id}', id);
   await send('DELETE /v1/notification-targets/{id}', id);
