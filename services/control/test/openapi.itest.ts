@@ -234,9 +234,9 @@ test('each route answers a valid request as the document has it, and refuses it 
 
 /** Query parameters that a route does not have, each with the message. */
 function unknownQueries(operation: string): readonly (readonly [string, RegExp])[] {
-  const colour = ['colour=red', /query: expected .*, got "colour"/] as const;
+  const shade = ['shade=red', /query: expected .*, got "shade"/] as const;
   const version = ['version=1', /query: expected no version here, but in the body, got "version"/] as const;
-  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [colour, version] : [colour];
+  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [shade, version] : [shade];
 }
 
 async function sendTo(token: string, method: string, path: string, body: unknown) {

@@ -148,7 +148,10 @@ export class CommandService {
     });
   }
 
-  /** Resolves with a command, by its ID or the sender's own key. Rejects with `not_found`, also for one of a device that the requester may not see. */
+  /**
+   * Resolves with a command, by its ID or the sender's own key. Rejects with `not_found`, also for one of a device that
+   * the requester may not see.
+   */
   async find(requester: Requester, id: string): Promise<Command> {
     return await this.#visible(requester, id);
   }

@@ -41,8 +41,9 @@ export class Triggers {
 
   /**
    * Creates or changes a trigger; its runs have the rights of the requester from then on, and alarms from before start
-   * none. Rejects with `invalid_message` for rules that do not exist, `forbidden` for devices that the requester may not see, `conflict` for another version,
-   * `limit_reached`, and as `Scenes.plan` does for a scene that could not run now.
+   * none. Rejects with `invalid_message` for rules that do not exist, `forbidden` for devices that the requester may
+   * not see, `conflict` for another version, `limit_reached`, and as `Scenes.plan` does for a scene that could not run
+   * now.
    */
   async store(requester: Requester, id: string, fields: TriggerFields, version?: number): Promise<StoredTrigger> {
     assertRole(requester, 'engineer');
