@@ -84,6 +84,8 @@ export class CommandWork {
   /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
   readonly #outcomes = new Map<string, CommandOutcome[]>();
   readonly #opened = new Set<string>();
+  /** When the last sessions were opened, by the monotonic clock, ms. By device, the first one first. */
+  readonly #openedMs = new Map<string, number>();
   readonly #warning: LimitedWarning;
   readonly #timers: Timer[] = [];
   #wakeTimer: Timer | undefined;
@@ -231,6 +233,7 @@ export class CommandWork {
   async #dispatch(command: Command): Promise<void> {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
+    const startedMs = clock.monotonic();
     let node = await this.#nodeOf(command);
     let current = command;
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
@@ -253,6 +256,8 @@ export class CommandWork {
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+    // Its device has connected before it was stored that the command waits for that.
+    if ((this.#openedMs.get(via || device) ?? Number.NEGATIVE_INFINITY) >= startedMs) this.#wakeLater(via || device);
   }
 
   /** Fails a command whose device is under the lease of another subject. */
@@ -385,6 +390,14 @@ export class CommandWork {
   #onClaim(payload: Uint8Array): void {
     const { device, state, fresh } = SessionClaim.decode(payload);
     if (this.#isStopped || state !== SessionState.SESSION_STATE_OPEN || !fresh || !device) return;
+    this.#openedMs.delete(device);
+    this.#openedMs.set(device, this.#options.context.clock.monotonic());
+    if (this.#openedMs.size > wakeDevicesMax) this.#openedMs.delete(this.#openedMs.keys().next().value!);
+    this.#wakeLater(device);
+  }
+
+  #wakeLater(device: string): void {
+    if (this.#isStopped) return;
     if (this.#opened.size < wakeDevicesMax) this.#opened.add(device);
     this.#wakeTimer ??= this.#options.context.clock.after(wakeMs, () => void this.#wakeOpened());
   }
