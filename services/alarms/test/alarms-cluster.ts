@@ -9,15 +9,15 @@ import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { type AlarmOutput, DeviceAlarms } from '@tailrace/rules/device-alarms';
 import { type DeviceAttributes, textFromAttributes } from '@tailrace/rules/device-attributes';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { bytesFromRule, type RuleInput, ruleFrom, ruleFromBytes } from '@tailrace/rules/rule';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { transitionMessage } from '../src/alarm-messages.ts';
 import { type Alarms, createAlarms } from '../src/app.ts';
 import { type AlarmsSettings, alarmsSettings } from '../src/config.ts';
-import { type AlarmOutput, DeviceAlarms } from '../src/device-alarms.ts';
-import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 
 const { AlarmActionKind, Event } = tailrace.v1;
 

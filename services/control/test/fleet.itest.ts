@@ -197,8 +197,8 @@ test('what is refused has a clear answer: too many devices, none, without right 
     assert.equal(answer.status, status, JSON.stringify(answer.body));
     assert.match(answer.body.error.message, message);
   };
-  await refused({}, 503, /expected at most 50 of one fleet command, got more/);
-  await refused({ pattern: 'plant1.g.>', devicesMax: 2 }, 503, /at most 2 of one fleet command, got more/);
+  await refused({}, 422, /expected at most 50 of one fleet command, got more/);
+  await refused({ pattern: 'plant1.g.>', devicesMax: 2 }, 422, /at most 2 of one fleet command, got more/);
   await refused({ pattern: 'plant1.nothing.>' }, 400, /at least one active device, got none of plant1.nothing.>/);
   await refused({ pattern: 'plant2.>' }, 403, /may command plant2/);
   await refused({ pattern: undefined, devices: ['plant1.h.m001', 'plant2.x'] }, 403, /lacks 1 of them: plant2.x/);

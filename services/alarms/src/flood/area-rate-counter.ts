@@ -3,7 +3,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { tailrace } from '@tailrace/protocol/generated';
-import { floodLimits } from './alarm-rate.ts';
+import { floodLimits } from '@tailrace/rules/flood-limits';
 import { AreaRates } from './area-rates.ts';
 
 const { Event } = tailrace.v1;

@@ -1,6 +1,6 @@
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
+import { floodLimits } from '@tailrace/rules/flood-limits';
 import { ruleFrom } from '@tailrace/rules/rule';
-import { CompiledRule } from '../evaluation/compiled-rule.ts';
-import { floodLimits } from './alarm-rate.ts';
 
 /**
  * An area is a path above devices, such as `plant1.line3`. A flood of alarms is an alarm of a device of the area,

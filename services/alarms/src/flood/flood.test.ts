@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { ruleFrom } from '@tailrace/rules/rule';
-import { CompiledRule } from '../evaluation/compiled-rule.ts';
 import { RuleSet } from '../rules/rule-set.ts';
 import { AlarmRate } from './alarm-rate.ts';
 import { areaOf, floodDeviceOf, floodRule, floodRuleId, isFloodDevice } from './flood-rule.ts';

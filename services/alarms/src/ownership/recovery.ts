@@ -2,7 +2,7 @@ import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { DeviceAlarms } from '../device-alarms.ts';
+import type { DeviceAlarms } from '@tailrace/rules/device-alarms';
 import type { Covered, RestoredPartition } from './alarm-checkpoints.ts';
 import { interruptedMs, type LogAnswers } from './log-answers.ts';
 import {

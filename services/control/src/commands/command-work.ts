@@ -5,17 +5,18 @@ import { outcomePattern } from '@tailrace/protocol/command-subject';
 import { type CommandOutcome, decodeCommandOutcome, isFinal } from '@tailrace/protocol/device-command';
 import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { controlItself } from '../audit/audit-entry.ts';
+import { Batches } from '../batches.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { ControlTracing } from '../control-tracing.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
-import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
+import { applyAll, type ChangedCommand, type CommandEvents, nextCheckOf, workTimes } from './command-acts.ts';
 import { type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   claimDue,
   claimNextOf,
   findCommand,
+  type NodeRequest,
   noteRequested,
   postpone,
   releaseCommands,
@@ -67,11 +68,14 @@ export interface CommandWorkOptions {
  *
  * A command passes `#dispatch`, which finds the ingest node of its device and requests it there; `#onOutcome`, with
  * what the node publishes; and `#check`, which requests the outcome of a node if none has come, also after a restart.
- * The steps of one command follow each other.
+ * The steps of one command follow each other. What several commands need at one moment is one statement or transaction.
  */
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
+  readonly #changes: Batches<CommandEvents, ChangedCommand>;
+  readonly #requests: Batches<NodeRequest, boolean>;
+  readonly #turns: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
   /** Devices of the commands that this process has requested or checked. */
   readonly #followed = new Map<string, string>();
@@ -90,7 +94,20 @@ export class CommandWork {
   constructor(options: CommandWorkOptions) {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
-    const { logger, clock } = options.context;
+    const { logger, clock, database, worker } = options.context;
+    this.#changes = new Batches({ run: (items) => applyAll(options.context, items) });
+    this.#requests = new Batches({
+      async run(items) {
+        const noted = await noteRequested(database, items, worker, clock.now());
+        return items.map(({ command }) => noted.has(command.id));
+      },
+    });
+    this.#turns = new Batches({
+      async run(devices) {
+        const claimed = await claimNextOf(database, devices, worker, clock.now() + workTimes.claimMs);
+        return devices.map((device) => claimed.find((command) => command.device === device));
+      },
+    });
     const sentence = 'commands cannot be worked on, retrying';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
@@ -135,6 +152,15 @@ export class CommandWork {
   /** Works on a command that this process has claimed. */
   take(command: Command): void {
     void this.#step(command.id, () => this.#work(command));
+  }
+
+  /** Works on the command of a device that waits behind another one, if its turn has come. */
+  takeNext(device: string): void {
+    // One after the other of a device, so that two of them do not claim the same command.
+    void this.#step(`next of ${device}`, async () => {
+      const next = await this.#turns.add(device);
+      if (next !== undefined) this.take(next);
+    });
   }
 
   /** Claims due commands now, and works on them. */
@@ -198,25 +224,19 @@ export class CommandWork {
       const message = `its deadline has passed: it was not ${missing}`;
       await this.#apply(command.id, [{ kind: 'deadline_passed', message }]);
     } else if (awaits !== 'confirmation') await this.#dispatch(command);
-    // Beside the further steps of this one.
-    void this.#step(`next of ${device}`, async () => {
-      const { database, worker, clock } = this.#options.context;
-      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
-      if (next !== undefined) this.take(next);
-    });
+    this.takeNext(device);
   }
 
   /** Requests a command of the node that has its device, and of the next one if the device has moved. */
   async #dispatch(command: Command): Promise<void> {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
-    if (await this.#isRefusedByLease(command)) return;
     let node = await this.#nodeOf(command);
     let current = command;
     for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await noteRequested(database, current, { node, worker, nowMs: clock.now() }))) {
+      if (!(await this.#requests.add({ command: current, node }))) {
         // Another process works on it, or a lease was granted meanwhile.
         await this.#isRefusedByLease(command);
         return;
@@ -229,6 +249,7 @@ export class CommandWork {
       if (current.awaits === '' && node === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
+    if (await this.#isRefusedByLease(command)) return;
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
@@ -318,16 +339,12 @@ export class CommandWork {
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged, tracing } = this.#options;
     const startedMs = context.clock.monotonic();
-    let former = -1;
-    const command = await applyEvents(context, id, events, controlItself, (before) => {
-      former = before.number;
-      return {};
-    });
-    if (command.isFinal) this.#followed.delete(id);
-    if (command.number === former) return command;
-    onChanged?.(command);
-    if (events[0]?.kind === 'outcome') tracing.changed(command, context.clock.monotonic() - startedMs);
-    return command;
+    const { before, after } = await this.#changes.add({ id, events });
+    if (after.isFinal) this.#followed.delete(id);
+    if (after.number === before.number) return after;
+    onChanged?.(after);
+    if (events[0]?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
+    return after;
   }
 
   #onOutcome(outcome: CommandOutcome): void {
@@ -349,7 +366,7 @@ export class CommandWork {
     });
   }
 
-  /** Applies an outcome together with those that come before its turn, in one transaction. */
+  /** Applies an outcome together with those of the same command that come before its turn. */
   #addOutcome(outcome: CommandOutcome): void {
     const { id } = outcome;
     const waiting = this.#outcomes.get(id);

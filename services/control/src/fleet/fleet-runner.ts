@@ -1,7 +1,7 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import { controlItself } from '../audit/audit-entry.ts';
-import type { CommandSubmission } from '../commands/command-service.ts';
+import type { CommandSubmission } from '../commands/acceptance.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Requester } from '../requester.ts';
 import { type FleetCounts, type FleetState, type FleetStep, fleetLimits, stepOf } from './fleet-command.ts';

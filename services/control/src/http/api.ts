@@ -131,7 +131,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   });
   api.setErrorHandler(async (thrown, request, reply) => {
     const error = requestErrorFrom(thrown, request);
-    const status = statusOf(error.code);
+    const status = statusOf(error);
     // Errors of the sender are not recorded.
     if (status >= 500) spans.get(request)?.fail(thrown);
     if (error.code === 'internal')

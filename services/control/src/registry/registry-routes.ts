@@ -1,6 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
+import { errorSchema } from '../http/api-error.ts';
 import { errorResponses } from '../http/query.ts';
 import {
   deviceFieldsSchema,
@@ -213,7 +214,7 @@ function registerImportRoute(api: Api, registry: Registry): void {
             `writable, description. One line for each device or tag. All or nothing. An empty cell changes nothing. ${engineer}`,
           consumes: ['text/csv'],
           querystring: z.strictObject({ dryRun: z.enum(['true', 'false']).default('false') }),
-          response: { 200: importSchema, 422: importSchema, ...errorResponses },
+          response: { ...errorResponses, 200: importSchema, 422: z.union([importSchema, errorSchema]) },
         },
       },
       async (request, reply) => {
