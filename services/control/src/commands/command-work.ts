@@ -24,7 +24,7 @@ import {
   wakeDevices,
   wakeForgotten,
 } from './command-store.ts';
-import { IngestClient } from './ingest-client.ts';
+import { type FoundNode, IngestClient } from './ingest-client.ts';
 
 const { SessionClaim, SessionState } = tailrace.v1;
 
@@ -234,22 +234,22 @@ export class CommandWork {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
     const startedMs = clock.monotonic();
-    let node = await this.#nodeOf(command);
+    let found = await this.#nodeOf(command);
     let current = command;
-    for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
+    for (let tries = 0; found !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await this.#requests.add({ command: current, node }))) {
+      if (!(await this.#requests.add({ command: current, node: found.node }))) {
         // Another process works on it, or a lease was granted meanwhile.
         await this.#isRefusedByLease(command);
         return;
       }
-      const outcome = await this.#requested(current, node);
+      const outcome = await this.#requested(current, found);
       if (outcome === undefined) return;
       current = await this.#apply(id, eventsOf(outcome));
       if (current.state !== 'queued') return;
-      node = outcome.holder === '' ? undefined : outcome.holder;
-      if (current.awaits === '' && node === undefined)
+      found = await this.#heldBy(current, outcome.holder);
+      if (current.awaits === '' && found === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
     if (await this.#isRefusedByLease(command)) return;
@@ -287,7 +287,7 @@ export class CommandWork {
   }
 
   /** Resolves with the node; undefined if none has the device, or it cannot be found out now. */
-  async #nodeOf({ via, device, id }: Command): Promise<string | undefined> {
+  async #nodeOf({ via, device, id }: Command): Promise<FoundNode | undefined> {
     const { clock, worker, database } = this.#options.context;
     try {
       return await this.#ingest.find(via || device);
@@ -298,13 +298,20 @@ export class CommandWork {
     }
   }
 
+  /** Resolves with the node that another one has named; undefined for none, or if it is not found there yet. */
+  async #heldBy(command: Command, holder: string): Promise<FoundNode | undefined> {
+    if (holder === '' || command.fence === 0) return holder === '' ? undefined : { node: holder, session: 0 };
+    const found = await this.#nodeOf(command);
+    return found?.node === holder ? found : undefined;
+  }
+
   /** Resolves with the outcome of a request; undefined if the node may have received it, and has not replied. */
-  async #requested(command: Command, node: string): Promise<CommandOutcome | undefined> {
+  async #requested(command: Command, found: FoundNode): Promise<CommandOutcome | undefined> {
     const { clock, database, worker } = this.#options.context;
     const span = this.#options.tracing.sent(command);
     const traceparent = span.traceparent || command.traceparent;
     try {
-      return await this.#ingest.command({ ...command, traceparent }, node, clock.now());
+      return await this.#ingest.command({ ...command, traceparent }, found, clock.now());
     } catch (thrown) {
       span.fail(thrown);
       const { code, message } = tailraceErrorFrom(thrown);
@@ -313,7 +320,7 @@ export class CommandWork {
         return undefined;
       }
       const { id, device } = command;
-      const fields = { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '' };
+      const fields = { id, device, time: clock.now(), node: found.node, session: 0, attempt: 0, holder: '' };
       return { ...fields, state: 'failed', code, message };
     } finally {
       span.end();
