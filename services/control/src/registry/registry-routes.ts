@@ -11,6 +11,7 @@ import {
   type RegistryDevice,
 } from './device.ts';
 import { csvLimits } from './device-csv.ts';
+import type { Group } from './device-store.ts';
 import { devicePathSchema, idSchema } from './fields.ts';
 import type { Registry } from './registry.ts';
 
@@ -156,12 +157,12 @@ function registerGroupRoutes(api: Api, registry: Registry): void {
         response: { 200: z.object({ groups: z.array(groupBodySchema) }), ...errorResponses },
       },
     },
-    async (request) => ({ groups: (await registry.groups(request.requester)).slice() }),
+    async (request) => ({ groups: (await registry.groups(request.requester)).map(groupBodyOf) }),
   );
   api.get(
     `${path}/:id`,
     { schema: { tags, summary: 'A group', params: byId, response: { 200: groupBodySchema, ...errorResponses } } },
-    async (request) => registry.group(request.requester, request.params.id),
+    async (request) => groupBodyOf(await registry.group(request.requester, request.params.id)),
   );
   api.put(
     `${path}/:id`,
@@ -175,7 +176,7 @@ function registerGroupRoutes(api: Api, registry: Registry): void {
         response: { 200: groupBodySchema, ...errorResponses },
       },
     },
-    async (request) => registry.storeGroup(request.requester, request.params.id, request.body),
+    async (request) => groupBodyOf(await registry.storeGroup(request.requester, request.params.id, request.body)),
   );
   api.delete(
     `${path}/:id`,
@@ -225,6 +226,11 @@ function registerImportRoute(api: Api, registry: Registry): void {
       },
     );
   });
+}
+
+/** Returns a group as the API has it: without its tenant. */
+function groupBodyOf({ tenant, ...group }: Group): z.output<typeof groupBodySchema> {
+  return group;
 }
 
 /** Returns a device as the API has it. */
