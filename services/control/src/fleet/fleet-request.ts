@@ -3,11 +3,9 @@ import { assertCommand, type CommandValue } from '@tailrace/protocol/device-comm
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import { assertCondition, onlyIfCharactersMax } from '../commands/command-condition.ts';
-import { deviceSchema, patternSchema } from '../http/query.ts';
+import { commandValueSchema, deviceSchema, patternSchema } from '../http/query.ts';
 import { idSchema } from '../registry/fields.ts';
 import { fleetLimits } from './fleet-command.ts';
-
-const valueSchema = z.union([z.number(), z.boolean(), z.string().max(4_096)]);
 
 const rateSchema = z.strictObject({
   perMinute: z
@@ -52,7 +50,7 @@ export const fleetRequestSchema = z.strictObject({
   group: idSchema.optional().describe('Instead: all active devices of a group of the registry.'),
   devices: z.array(deviceSchema).min(1).max(100_000).optional().describe('Instead: these devices.'),
   name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-  params: z.record(z.string().min(1).max(128), valueSchema).default({}),
+  params: z.record(z.string().min(1).max(128), commandValueSchema).default({}),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   deviceTimeoutMs: z
     .int()
