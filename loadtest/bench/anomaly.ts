@@ -1,4 +1,4 @@
-import { bandSeverity, LearntBand } from '@tailrace/alarms/anomaly/learnt-band';
+import { bandSeverity, LearntBand } from '@tailrace/rules/anomaly/learnt-band';
 import { nabFiles, nabTimeMs } from './nab-corpus.ts';
 import { type Detections, type NabFile, type NabScore, nabScore } from './nab-score.ts';
 import type { Row } from './row.ts';

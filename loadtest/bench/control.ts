@@ -216,7 +216,7 @@ const limits = (tag: string, value: number) => ({
   tag,
   limits: { H: { value }, HH: { value: value + 5 } },
 });
-/** Ten rules of which each report evaluates all: the worst case of services/alarms/test/evaluation-bench.ts. */
+/** Ten rules of which each report evaluates all: the worst case of packages/rules/test/evaluation-bench.ts. */
 const pairRules: readonly object[] = [
   ...[0, 1, 2, 3].map((n) => ({ condition: limits(`temperature${n}`, 1e6) })),
   { condition: limits('temperature0', 2e6), onDelayMs: 5_000, offDelayMs: 5_000 },

@@ -101,6 +101,43 @@ export const alarms: Dashboard = {
       ],
     },
     {
+      title: 'Floods',
+      panels: [
+        {
+          title: 'Floods of alarms',
+          unit: 'short',
+          description: 'Areas with more than 10 alarms in 10 minutes, and areas with alarms.',
+          lines: [
+            { expr: `sum(tailrace_alarms_flood_areas{${nodes}})`, legend: 'floods' },
+            { expr: `sum(tailrace_alarms_areas{${nodes}})`, legend: 'areas with alarms' },
+          ],
+        },
+        {
+          title: 'Rates of areas',
+          unit: 'ops',
+          description: 'Per second: rates that were written, attempts that failed, and alarms that were not counted.',
+          lines: [
+            { expr: rate('tailrace_alarms_area_rates_total', nodes), legend: '{{node}} written' },
+            { expr: rate('tailrace_alarms_area_rate_failures_total', nodes), legend: '{{node}} failed' },
+            { expr: rate('tailrace_alarms_refused_area_alarms_total', nodes), legend: '{{node}} not counted' },
+          ],
+        },
+        {
+          title: 'Age of the rates',
+          unit: 's',
+          description: 'Since the node that counts has read all alarms. Rising: floods are not found.',
+          lines: [{ expr: `max(tailrace_alarms_area_rate_age_seconds{${nodes}})`, legend: 'age' }],
+        },
+        nearLimit({
+          ...ofNode,
+          gauge: 'areas',
+          title: 'Limit of areas',
+          unit: 'short',
+          description: 'Alarms of areas beyond the limit do not count for a flood.',
+        }),
+      ],
+    },
+    {
       title: 'Partitions',
       panels: [
         {

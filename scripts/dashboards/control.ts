@@ -214,6 +214,30 @@ export const control: Dashboard = {
             legend: `{{node}} ${kind.replace('_', ' ')}`,
           })),
         },
+        {
+          title: 'Dry runs of rules',
+          unit: 'short',
+          description:
+            'In progress, and their limit: a further request is refused. In ten minutes, by result; incomplete answers, by the bound that has left something out.',
+          lines: [
+            { expr: `tailrace_control_active_dry_runs{${nodes}}`, legend: '{{node}} in progress' },
+            { expr: `min(tailrace_control_limit_active_dry_runs{${nodes}})`, legend: 'limit' },
+            {
+              expr: `sum by (result) (increase(tailrace_control_dry_runs_total{${nodes}}[10m]))`,
+              legend: '{{result}}',
+            },
+            {
+              expr: `sum by (bound) (increase(tailrace_control_bounded_dry_runs_total{${nodes}}[10m]))`,
+              legend: 'bound: {{bound}}',
+            },
+          ],
+        },
+        {
+          title: 'Duration of dry runs',
+          unit: 's',
+          description: 'Of rules, up to 20 s. Each takes a core of its process.',
+          lines: quantiles('tailrace_control_dry_run_seconds', nodes),
+        },
       ],
     },
     {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
+import { type AlarmOutput, DeviceAlarms } from '@tailrace/rules/device-alarms';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
+import type { AlarmAction } from '@tailrace/rules/lifecycle/alarm-transition';
 import type { TagValue } from '@tailrace/rules/rule-condition';
 import { refusalMessage, transitionMessage } from '../../services/alarms/src/alarm-messages.ts';
-import { type AlarmOutput, DeviceAlarms } from '../../services/alarms/src/device-alarms.ts';
-import { CompiledRule } from '../../services/alarms/src/evaluation/compiled-rule.ts';
-import type { AlarmAction } from '../../services/alarms/src/lifecycle/alarm-transition.ts';
 import { type LoggedReport, type ReplayBounds, replayDevice } from './alarm-replay.ts';
 import { alarmRules } from './alarm-rules.ts';
 import { EventCollection } from './logged.ts';

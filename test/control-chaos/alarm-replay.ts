@@ -1,11 +1,11 @@
 import type { AlarmTransition } from '@tailrace/protocol/control-event-json';
 import type { Report } from '@tailrace/protocol/report';
+import type { EvaluatedTo } from '@tailrace/rules/evaluation/point-state';
 import { compileExpression } from '@tailrace/rules/expression';
+import { alarmId, transitionId } from '@tailrace/rules/lifecycle/alarm-identity';
+import type { AlarmAction } from '@tailrace/rules/lifecycle/alarm-transition';
 import type { Rule } from '@tailrace/rules/rule';
-import type { EvaluatedTo } from '../../services/alarms/src/evaluation/point-state.ts';
-import { alarmId, transitionId } from '../../services/alarms/src/lifecycle/alarm-identity.ts';
-import type { AlarmAction } from '../../services/alarms/src/lifecycle/alarm-transition.ts';
-import { ReferenceAlarms, type ReferenceTransition } from '../../services/alarms/test/reference.ts';
+import { ReferenceAlarms, type ReferenceTransition } from '../../packages/rules/test/reference.ts';
 
 /*
  * Compares the alarms of a device in the log with those of the single-threaded reference, field by field.

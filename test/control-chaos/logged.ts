@@ -8,9 +8,9 @@ import {
 import type { AlarmTransition, CommandTransition, LeaseTransition } from '@tailrace/protocol/control-event-json';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport } from '@tailrace/protocol/report-proto';
+import { decodePointState } from '@tailrace/rules/evaluation/point-state';
+import type { AlarmAction } from '@tailrace/rules/lifecycle/alarm-transition';
 import { actionFrom } from '../../services/alarms/src/alarm-messages.ts';
-import { decodePointState } from '../../services/alarms/src/evaluation/point-state.ts';
-import type { AlarmAction } from '../../services/alarms/src/lifecycle/alarm-transition.ts';
 import type { AlarmAnswer, LoggedReport } from './alarm-replay.ts';
 
 const { Event } = tailrace.v1;

@@ -81,6 +81,8 @@ export class Plant {
         TAILRACE_CHECKPOINT_MS: String(alarmTimes.checkpointMs),
         TAILRACE_GRACE_MS: String(alarmTimes.graceMs),
         TAILRACE_SLACK_MS: String(alarmTimes.slackMs),
+        // The reference has the reports of a device alone: it cannot count the alarms of an area.
+        TAILRACE_AREA_LEVELS: '0',
       };
       const script = 'services/alarms/src/main.ts';
       this.alarms.push(await cluster.service(`alarms-${index}`, script, alarmsOffset + index, settings));

@@ -4,6 +4,8 @@ const ofFetches =
 
 const ofTopic = 'the age of the control topic has a panel and an alert; ingest and fanout read the same records';
 const ofLists = 'ingest and fanout have the same list, with panels: they serve the clients';
+const ofSubmissions =
+  'they wait for one transaction, tens of milliseconds; the connections to the database have a panel';
 const ofEvents = 'control reads little: the age of the list of alarms has a panel and an alert';
 
 /** Metrics that no panel and no alert uses, with the reason. */
@@ -21,6 +23,8 @@ export const metricsWithoutPanel: Readonly<Record<'ingest' | 'edge' | 'control',
   },
   edge: {},
   control: {
+    tailrace_control_waiting_submissions: ofSubmissions,
+    tailrace_control_limit_waiting_submissions: ofSubmissions,
     tailrace_control_control_read_failures_total: ofTopic,
     tailrace_control_control_records_total: ofTopic,
     tailrace_control_control_unreadable_records_total: ofTopic,

@@ -18,24 +18,26 @@ function statements(changes: Readonly<Record<string, string>>): ControlSideOptio
 /** Mechanisms of commands, leases and audit. Found by the seeds with control. */
 export const controlMutations: Readonly<Record<string, Mutation>> = {
   'a request to an ingest node is not noted before it is sent': {
-    control: statements({ 'SET is_requested = true, node = $3': 'SET is_requested = false, node = $3' }),
+    control: statements({
+      'SET is_requested = true, node = request.node': 'SET is_requested = false, node = request.node',
+    }),
   },
   'a final state does not stop a command': {
     control: statements({
-      'is_final = $5,': 'is_final = $5::boolean AND false,',
+      'is_final = transition."isFinal",': 'is_final = transition."isFinal" AND false,',
       'CREATE UNIQUE INDEX command_transitions_final': 'CREATE INDEX command_transitions_final',
     }),
   },
   'the key of a command is not remembered': {
     control: statements({
-      'WHERE sender = $1 AND key = $2': 'WHERE sender = $1 AND key = $2 AND false',
+      'WHERE sender = item.sender AND key = item.key': 'WHERE sender = item.sender AND key = item.key AND false',
       ',\n  UNIQUE (sender, key)': '',
       'ON CONFLICT (sender, key) DO NOTHING': '',
     }),
   },
   'leases of others do not count': {
     control: statements({
-      'FROM leases WHERE scope = ANY ($1::text[])': 'FROM leases WHERE false AND scope = ANY ($1::text[])',
+      'FROM leases WHERE scope = ANY (': 'FROM leases WHERE false AND scope = ANY (',
     }),
   },
   'a record of the outbox is removed before it is in the log': {

@@ -23,7 +23,7 @@ test('each state of the server has a code, and whether a repetition helps', () =
     '42501': ['forbidden', false],
     '3D000': ['not_found', false],
     '53100': ['storage_full', true],
-    '53200': ['limit_reached', false],
+    '53200': ['limit_reached', true],
     '42601': ['internal', false],
     XX000: ['internal', false],
   };

@@ -29,7 +29,10 @@ const forms: ReadonlyMap<string, ErrorForm> = new Map<string, ErrorForm>([
   ['25P03', timeout],
   ['25P04', timeout],
   ['53100', ({ message }, cause) => new TailraceError('storage_full', `database: ${message}`, { cause })],
-  ['53200', ({ message }, cause) => new TailraceError('limit_reached', `database: ${message}`, { cause })],
+  [
+    '53200',
+    ({ message }, cause) => new TailraceError('limit_reached', `database: ${message}`, { cause, retryable: true }),
+  ],
   ['57014', (report, cause) => (/timeout/.test(report.message) ? timeout : canceled)(report, cause)],
   ['55P03', timeout],
   ['40001', retryableConflict],

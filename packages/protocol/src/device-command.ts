@@ -34,6 +34,11 @@ export interface DeviceCommand {
   readonly traceparent: string;
   /** Path of the gateway in front of the device, which has the session; '': the device has one itself. */
   readonly via: string;
+  /**
+   * Number of the session by which the requester has found the node. The request is refused if the device has another
+   * one, so that a request that was delayed is not taken by a node that does not know later fences. Absent, 0: any.
+   */
+  readonly foundSession?: number;
 }
 
 /**
@@ -106,6 +111,7 @@ export function isFinal(state: CommandState): boolean {
 /** Throws `invalid_message`, and `invalid_path`, with the field. */
 export function assertCommand(command: DeviceCommand): void {
   const { id, device, name, params, qos, deadline, issued, fence, session, subject, traceparent, via } = command;
+  const { foundSession = 0 } = command;
   assertCommandId(id);
   assertDevicePath(device);
   if (via !== '') assertDevicePath(via);
@@ -118,6 +124,7 @@ export function assertCommand(command: DeviceCommand): void {
   for (const [field, value] of [
     ['fence', fence],
     ['session', session],
+    ['foundSession', foundSession],
   ] as const)
     if (!Number.isSafeInteger(value) || value < 0) throw invalid(field, 'an integer of 0 or more', value);
   const { subjectBytesMax } = commandLimits;
@@ -201,6 +208,7 @@ export function decodeCommandRequest(bytes: Uint8Array): CommandRequest {
     subject: command.subject ?? '',
     traceparent: command.traceparent ?? '',
     via: command.via ?? '',
+    ...(command.foundSession ? { foundSession: command.foundSession } : {}),
   };
   assertCommand(from);
   return { command: from };

@@ -6,7 +6,7 @@ import type {
   AlarmCause,
   AlarmState,
   AlarmTransition,
-} from './lifecycle/alarm-transition.ts';
+} from '@tailrace/rules/lifecycle/alarm-transition';
 
 /** What the partition adds to a transition. */
 export interface WrittenBy {

@@ -9,6 +9,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { AlarmsSettings } from './config.ts';
+import { AreaRateCounter } from './flood/area-rate-counter.ts';
 import { registerAlarmMetrics } from './metrics.ts';
 import { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import { AlarmOwnership } from './ownership/alarm-ownership.ts';
@@ -58,6 +59,8 @@ export interface AlarmsNode {
   readonly reader: TopicReader;
   readonly devicesReader: TopicReader;
   readonly ownership: AlarmOwnership;
+  /** Undefined: floods are not found. */
+  readonly areaRates: AreaRateCounter | undefined;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
   readonly writers: EventWriters;
@@ -106,6 +109,7 @@ class AlarmsProcess implements Alarms {
       await node.devicesReader.start();
       this.#assertNotStopped();
       await node.ownership.start();
+      node.areaRates?.start();
       this.#assertNotStopped();
     } catch (thrown) {
       await this.stop();
@@ -128,6 +132,7 @@ class AlarmsProcess implements Alarms {
     node?.epochWatch?.stop();
     node?.reader.stop();
     node?.devicesReader.stop();
+    node?.areaRates?.stop();
     await node?.ownership.stop(this.#options.config.drainMs);
   }
 
@@ -158,7 +163,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const defer = options.defer ?? ((call) => void setImmediate(call));
   const now = () => clock.monotonic();
   const keys = partitionKeys(partitions);
-  const rules = new RuleSet();
+  const rules = new RuleSet({ hasFloods: config.areaLevels > 0 });
   const onRulesChanged = () => ownership.rulesChanged();
   const reader = createRulesReader({ eventLog, topic: topics.rules, clock, logger }, rules, onRulesChanged);
   const devicesReader = createDevicesReader({ eventLog, topic: topics.devices, clock, logger }, rules, onRulesChanged);
@@ -194,6 +199,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
       reader,
       devicesReader,
       ownership,
+      areaRates,
       checkpoints,
       recovery,
       writers,
@@ -208,7 +214,14 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     onLogError: () => epochWatch?.check(),
     onRecovered: (seconds) => measures.takeoverSeconds.observe(seconds),
   });
-  return { rules, reader, devicesReader, ownership, checkpoints, recovery, writers, counts, epochWatch };
+  const areaRates =
+    config.areaLevels === 0
+      ? undefined
+      : new AreaRateCounter({
+          ...{ eventLog, topic: topics.events, keys, levels: config.areaLevels, clock, logger, defer },
+          ownerOf0: () => ownership.ownerOf(0),
+        });
+  return { rules, reader, devicesReader, ownership, areaRates, checkpoints, recovery, writers, counts, epochWatch };
 }
 
 function epochWatchFrom(options: AlarmsOptions, topics: NodeTopics): EpochWatch | undefined {

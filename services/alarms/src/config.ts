@@ -73,6 +73,15 @@ export const alarmsSettings = {
     .default(1_000_000)
     .meta({ unit: 'pairs' })
     .describe('Pairs of a rule and a device on this node; devices beyond it are not evaluated, and counted.'),
+  areaLevels: z
+    .int()
+    .min(0)
+    .max(7)
+    .default(2)
+    .meta({ unit: 'segments' })
+    .describe(
+      'Segments of the path of an area, whose alarms are counted together: 2 is plant1.line3 for plant1.line3.press7. A flood of them is an alarm of plant1.line3.alarm_flood. 0: no areas, and no floods.',
+    ),
   unwrittenMax: z
     .int()
     .min(1)

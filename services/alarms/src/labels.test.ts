@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { ruleFrom } from '@tailrace/rules/rule';
 import { withAlarms } from '../test/alarms-cluster.ts';
-import { CompiledRule } from './evaluation/compiled-rule.ts';
 import { DeviceDirectory } from './rules/device-directory.ts';
 import { RuleSet } from './rules/rule-set.ts';
 

@@ -1,5 +1,7 @@
 import { delayBoundsSeconds, type Histogram } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { AreaRateCounter } from './flood/area-rate-counter.ts';
+import { areasMax } from './flood/area-rates.ts';
 import type { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import type { AlarmOwnership } from './ownership/alarm-ownership.ts';
 import type { EventWriters } from './ownership/event-writer.ts';
@@ -14,6 +16,7 @@ interface CountingNode {
   readonly reader: TopicReader;
   readonly devicesReader: TopicReader;
   readonly ownership: AlarmOwnership;
+  readonly areaRates: AreaRateCounter | undefined;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
   readonly writers: EventWriters;
@@ -123,6 +126,34 @@ export function registerAlarmMetrics(
     'refused_transitions_total',
     'Transitions that the log does not take, since they are too large; left out.',
     ({ writers }) => writers.counts.refused,
+  );
+
+  gauge('areas', 'Areas with alarms whose rate this node counts.', ({ areaRates }) => areaRates?.rates?.size ?? 0);
+  gauge('limit_areas', 'Limit of areas; alarms of further ones are not counted for a flood.', () => areasMax);
+  gauge(
+    'flood_areas',
+    'Areas of these with more than 10 alarms in 10 minutes.',
+    ({ areaRates }) => areaRates?.rates?.floods ?? 0,
+  );
+  total(
+    'refused_area_alarms_total',
+    'Alarms that were not counted for a flood: of areas beyond this limit, or with a path that is too long.',
+    ({ areaRates }) => areaRates?.counts.refused ?? 0,
+  );
+  total(
+    'area_rates_total',
+    'Records of the rates of areas that this node has written.',
+    ({ areaRates }) => areaRates?.counts.written ?? 0,
+  );
+  total(
+    'area_rate_failures_total',
+    'Attempts to read or to write the rates of areas that failed, and are repeated.',
+    ({ areaRates }) => areaRates?.counts.failures ?? 0,
+  );
+  gauge(
+    'area_rate_age_seconds',
+    'Seconds since this node has read all alarms for the rates of areas; 0: another node counts them.',
+    ({ areaRates }) => (areaRates?.readAgeMs ?? 0) / 1_000,
   );
 
   gauge('partitions', 'Partitions that this node evaluates.', ({ ownership }) => [...ownership.owned()].length);

@@ -9,20 +9,20 @@ import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { type AlarmOutput, DeviceAlarms } from '@tailrace/rules/device-alarms';
 import { type DeviceAttributes, textFromAttributes } from '@tailrace/rules/device-attributes';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { bytesFromRule, type RuleInput, ruleFrom, ruleFromBytes } from '@tailrace/rules/rule';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { transitionMessage } from '../src/alarm-messages.ts';
 import { type Alarms, createAlarms } from '../src/app.ts';
 import { type AlarmsSettings, alarmsSettings } from '../src/config.ts';
-import { type AlarmOutput, DeviceAlarms } from '../src/device-alarms.ts';
-import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 
 const { AlarmActionKind, Event } = tailrace.v1;
 
 export const partitions = 2;
-const sessionMs = 3_000;
+export const sessionMs = 3_000;
 
 export interface TestNode {
   readonly name: string;
@@ -75,7 +75,8 @@ export class AlarmsCluster {
       failing.has(operation) ? new TailraceError('unavailable', `the test lets ${operation} fail`) : undefined;
     const log = this.#memory.connect({ injectError });
     await log.start();
-    const parsed = z.strictObject(alarmsSettings).parse({ telemetryPartitions: partitions, flushMs: 0 });
+    const settings = { telemetryPartitions: partitions, flushMs: 0, areaLevels: 0 };
+    const parsed = z.strictObject(alarmsSettings).parse(settings);
     const alarms = createAlarms({
       eventLog: wrap(log),
       clock: this.clock,
@@ -197,6 +198,20 @@ export class AlarmsCluster {
           } else if (refused && order.isOfOwner(refused.owner)) {
             found.refusals.push(refused as tailrace.v1.AlarmActionRefused);
           }
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Returns the rates of areas that the events have, each as `device raised`, those of a partition in their order. */
+  async rates(): Promise<string[]> {
+    const found: string[] = [];
+    for (let partition = 0; partition < partitions; partition++) {
+      for await (const records of this.#writer.read('tailrace.events', partition, { from: 0 })) {
+        for (const { value } of records) {
+          const { alarmRate } = Event.decode(value);
+          if (alarmRate?.device) found.push(`${alarmRate.device} ${alarmRate.raised ?? 0}`);
         }
       }
     }

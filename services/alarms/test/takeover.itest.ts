@@ -198,15 +198,19 @@ function take(found: Found, transition: tailrace.v1.IAlarmTransition): void {
   found.transitions.get(device)!.push(`${AlarmCause[cause]!.replace('ALARM_CAUSE_', '')} ${seq}`);
 }
 
-/** Asserts that the transitions are those of the log, and that each action has one answer. */
+/**
+ * Asserts that the transitions are those of the log, that each action has one answer, and that the flood of all these
+ * alarms is one alarm, whichever nodes have counted them.
+ */
 async function assertComplete(): Promise<void> {
   await load.stop();
   const expected = await crossings();
   await eventually(
     async () => {
-      const { transitions, actions, answers } = await events();
+      const { transitions, numbers, actions, answers } = await events();
       assert.deepEqual(transitions, expected);
       assert.deepEqual([...answers].sort(), [...actions].sort());
+      assert.deepEqual(numbers.get('plant.alarm_flood alarm-flood'), [1]);
     },
     { deadlineMs: 30_000, pollMs: 200, describe: 'all reports and actions are evaluated' },
   );

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
-import type { Database, Transaction } from '@tailrace/database/database';
+import type { Database } from '@tailrace/database/database';
 import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { boundsOf, type EventLog, type TopicSpec } from '@tailrace/eventlog/event-log';
@@ -19,6 +19,7 @@ import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
+import { Acceptance, waitingSubmissionsMax } from './commands/acceptance.ts';
 import { CommandConditions } from './commands/command-condition.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
@@ -29,6 +30,9 @@ import type { ControlSettings } from './config.ts';
 import { type ControlContext, journalRefusal, type RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
 import { ControlTracing } from './control-tracing.ts';
+import { registerDryRunRoutes } from './dry-run/dry-run-routes.ts';
+import { DryRunService } from './dry-run/dry-run-service.ts';
+import { LogHistory } from './dry-run/log-history.ts';
 import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
@@ -39,10 +43,9 @@ import { NotificationAdmin } from './notifications/notification-admin.ts';
 import { registerNotificationRoutes } from './notifications/notification-routes.ts';
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
+import { appendAllRecords, type CompactedTopic } from './outbox/compacted-records.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
-import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
-import { appendAllRuleRecords } from './rules/rule-records.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
@@ -117,10 +120,10 @@ export function createControl(options: ControlOptions): Control {
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
+  const acceptance = new Acceptance({ context, marked, deviceOpenMax: config.deviceOpenCommandsMax });
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked, conditions },
+    ...{ context, work, acceptance, ingest: new IngestClient(bus), conditions },
     openMax: config.openCommandsMax,
-    deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
     isLogBehind: () => outbox.isFull,
   });
@@ -128,6 +131,8 @@ export function createControl(options: ControlOptions): Control {
     open: () => commands.open,
     openMax: config.openCommandsMax,
     followed: () => work.followed,
+    waiting: () => acceptance.waiting,
+    waitingMax: waitingSubmissionsMax,
   });
   const leases = new LeaseService(context);
   const notifications = new Notifications({ context, ...outwardFrom(config) });
@@ -141,6 +146,7 @@ export function createControl(options: ControlOptions): Control {
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const rules = new RuleService(context, () => automation.surveyNow());
+  const dryRuns = new DryRunService({ context, history: new LogHistory(eventLog, `${topicPrefix}.telemetry`) });
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
     triggers: new TriggerRuns({ context, metrics }),
@@ -153,6 +159,7 @@ export function createControl(options: ControlOptions): Control {
     registerLeaseRoutes(scope, leases);
     registerAuditRoutes(scope, database);
     registerRuleRoutes(scope, rules);
+    registerDryRunRoutes(scope, dryRuns);
     registerAlarmActionRoutes(scope, context);
     registerAlarmQueryRoutes(scope, context);
     registerNotificationRoutes(scope, notificationAdmin);
@@ -176,8 +183,8 @@ export function createControl(options: ControlOptions): Control {
       await control.start();
       const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
-      await publish(options, rulesTopicSpec(`${topicPrefix}.rules`), appendAllRuleRecords);
-      await publish(options, devicesTopicSpec(`${topicPrefix}.devices`), appendAllDeviceRecords);
+      await publish(options, rulesTopicSpec(`${topicPrefix}.rules`), 'rules');
+      await publish(options, devicesTopicSpec(`${topicPrefix}.devices`), 'devices');
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -201,11 +208,13 @@ export function createControl(options: ControlOptions): Control {
     async drain() {
       if (state !== 'running') return;
       state = 'draining';
+      dryRuns.stop();
       await fleets.drain();
       await Promise.all([api?.close(), server.stop()]);
     },
     async stop() {
       state = 'stopped';
+      dryRuns.stop();
       api?.server.closeAllConnections();
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
@@ -229,12 +238,12 @@ function randomId(): string {
 async function publish(
   { eventLog, database, clock, logger }: ControlOptions,
   spec: TopicSpec,
-  appendAll: (transaction: Transaction, nowMs: number) => Promise<number>,
+  compacted: CompactedTopic,
 ): Promise<void> {
   const { name: topic } = spec;
   await eventLog.ensureTopic(spec);
   if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
-  const records = await database.transaction((transaction) => appendAll(transaction, clock.now()));
+  const records = await database.transaction((transaction) => appendAllRecords(transaction, compacted, clock.now()));
   if (records > 0) logger.info({ topic, records }, 'a topic has no records; it is written from the store');
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Transaction } from '@tailrace/database/database';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import { type AuditEntry, chainOf, contentOf, controlItself, entryOf, nextHashSql } from './audit/audit-entry.ts';
+import { type AuditEntry, chainOf, contentOf, controlItself, entryOf } from './audit/audit-entry.ts';
 import type { Requester } from './requester.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
@@ -51,34 +51,6 @@ const contentCharactersMax = 16_384;
 /** Of details that are too large: what an entry of control itself has of their JSON. */
 const startCharacters = 4_000;
 
-/*
- * One statement. The update locks the chain until the commit, and the outbox rows take their positions after it, so
- * that rows of one chain have the order of their commits (docs/adr/0028).
- */
-const appendSql = `
-WITH head AS (
-  UPDATE audit_chains
-     SET number = number + 1,
-         hash = ${nextHashSql}
-   WHERE chain = $1::smallint
-  RETURNING chain, number, hash
-), entry AS (
-  INSERT INTO audit_entries (chain, number, hash, content)
-  SELECT chain, number, hash, $2::text FROM head
-), audit AS (
-  INSERT INTO outbox (topic, key, value, at_ms)
-  SELECT 'audit', chain::text,
-         convert_to('{"chain":' || chain || ',"number":' || number || ',"hash":"' || encode(hash, 'hex')
-                    || '","entry":' || $2::text || '}', 'UTF8'),
-         $3::double precision
-    FROM head
-)
-INSERT INTO outbox (topic, key, value, traceparent, at_ms)
-SELECT record.topic, record.key, decode(record.value, 'hex'), record.traceparent, $3::double precision
-  FROM head, unnest($4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
-       AS record (topic, key, value, traceparent, place)
- ORDER BY record.place`;
-
 export interface JournalOptions {
   readonly clock: Pick<Clock, 'now'>;
   /** Called after each append, before the commit. */
@@ -97,22 +69,23 @@ export class Journal {
   }
 
   /**
-   * Appends acts, as the last statements of a transaction: other transactions with the same chains wait from here to
-   * its commit. Call it once in a transaction, with all of its acts. Rejects as the database does, and with `too_large`
-   * for an entry over 16,384 characters; of control itself, its details are truncated.
+   * Appends acts, as the last statement of a transaction: other transactions with the same chains wait from here to its
+   * commit. Call it once in a transaction, with all of its acts. Rejects as the database does, and with `too_large` for
+   * an entry over 16,384 characters; of control itself, its details are truncated.
    */
   async append(transaction: Pick<Transaction, 'query'>, acts: readonly Act[]): Promise<void> {
+    const listed = acts.map(({ key, entry, records = [] }) => ({
+      chain: chainOf(key),
+      content: checkedContent(entry),
+      records: records.map((record) => ({
+        topic: record.topic,
+        key: record.key ?? key,
+        value: Buffer.from(record.value).toString('hex'),
+        traceparent: record.traceparent ?? '',
+      })),
+    }));
     const nowMs = this.#options.clock.now();
-    const prepared = acts.map((act) => ({ ...act, chain: chainOf(act.key), content: checkedContent(act.entry) }));
-    // In the order of chains, so that two transactions do not wait for each other. Stable for acts of one key.
-    prepared.sort((a, b) => a.chain - b.chain);
-    for (const { key, chain, content, records = [] } of prepared) {
-      const topics = records.map(({ topic }) => topic);
-      const keys = records.map((record) => record.key ?? key);
-      const values = records.map(({ value }) => Buffer.from(value).toString('hex'));
-      const traceparents = records.map(({ traceparent = '' }) => traceparent);
-      await transaction.query(appendSql, [chain, content, nowMs, topics, keys, values, traceparents]);
-    }
+    await transaction.query('SELECT append_acts($1::jsonb, $2)', [JSON.stringify(listed), nowMs]);
     this.#options.onAppended?.(acts);
   }
 }

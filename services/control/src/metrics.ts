@@ -23,6 +23,9 @@ export interface CommandGauges {
   open(): number;
   openMax: number;
   followed(): number;
+  /** Submissions that wait for a transaction. */
+  waiting(): number;
+  waitingMax: number;
 }
 
 /** Returns a function that takes each command after its transitions by this process. */
@@ -35,6 +38,12 @@ export function createCommandMetrics(metrics: Metrics, gauges: CommandGauges): (
   metrics.gauge('tailrace_control_open_commands', 'Commands that are not final, at the last check.', gauges.open);
   metrics.gauge('tailrace_control_limit_open_commands', 'Beyond it new ones are refused.', () => gauges.openMax);
   metrics.gauge('tailrace_control_followed_commands', 'Commands whose outcome this process follows.', gauges.followed);
+  metrics.gauge('tailrace_control_waiting_submissions', 'Submissions that wait for a transaction.', gauges.waiting);
+  metrics.gauge(
+    'tailrace_control_limit_waiting_submissions',
+    'Beyond it new ones are refused.',
+    () => gauges.waitingMax,
+  );
   return ({ isFinal, accepted, changed, traceparent }) => {
     if (isFinal) seconds.observe(Math.max(0, changed - accepted) / 1_000, traceparent);
   };

@@ -153,6 +153,25 @@ test('the numbers of ISA-18.2 are those of the time range, the pattern and the r
   assert.match(long.body.error.message, /expected a time within 31 days before to/);
 });
 
+test('alarms that return within 5 seconds are fleeting', async () => {
+  const to = Math.floor(Date.now() / 600_000) * 600_000;
+  const from = to - 3_600_000;
+  const brief = (device: string, n: number, ms: number) => {
+    const activated = from + n * 60_000;
+    const fields = { device: `plant1.brief.${device}`, rule: 'hot', activated };
+    const state = AlarmState.ALARM_STATE_RETURNED_UNACKNOWLEDGED;
+    const returned = { ...fields, time: activated + ms, state, cause: AlarmCause.ALARM_CAUSE_RETURNED };
+    return [{ ...fields, time: activated }, returned];
+  };
+  await transit(...brief('m1', 1, 4_999), ...brief('m2', 1, 0), ...brief('m2', 2, 100), ...brief('m3', 1, 5_000));
+  const kpi = await get(`/v1/alarms/kpi?pattern=plant1.brief.>&from=${from}&to=${to}`);
+  assert.deepEqual(kpi.fleeting, [
+    { device: 'plant1.brief.m2', rule: 'hot', returned: 2 },
+    { device: 'plant1.brief.m1', rule: 'hot', returned: 1 },
+  ]);
+  assert.equal(kpi.raised, 4);
+});
+
 test('an action of a person has its outcome', async () => {
   const device = 'plant1.act.m1';
   const post = async () => {

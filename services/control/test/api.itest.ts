@@ -102,7 +102,8 @@ test('the OpenAPI document has all routes, and its page needs no other server', 
   assert.match(body.openapi, /^3\.1\./);
   for (const path of ['/v1/commands', '/v1/commands/{id}/cancel', '/v1/leases', '/v1/audit/verify', '/v1/example/{id}'])
     assert.ok(path in body.paths, path);
-  assert.ok('200' in body.paths['/v1/leases'].post.responses);
+  const { responses } = body.paths['/v1/leases'].post;
+  assert.ok('200' in responses && '422' in responses);
   const page = await control.request('', 'GET', '/v1/docs/');
   assert.equal(page.status, 200);
   assert.doesNotMatch(page.body, /(src|href)="https?:/);

@@ -108,6 +108,20 @@ test('a command reaches its device, and its states the log, the audit and its se
   );
 });
 
+test('commands of many devices at one moment have their own states, each once', async () => {
+  const devices = Array.from({ length: 30 }, (_, index) => `plant1.many${index}`);
+  for (const device of devices) node.connect(device);
+  const answers = await Promise.all(devices.map((device) => submit({ device })));
+  for (const [index, { status, body }] of answers.entries()) {
+    assert.deepEqual([status, body.device], [202, devices[index]]);
+    assert.deepEqual(await reaches(body.id, 'done final'), ['accepted', 'sent', 'delivered', 'done final']);
+    assert.equal(sentOf(devices[index]!).length, 1);
+  }
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const { body } = await control.request(auditor, 'GET', '/v1/audit/verify');
+  assert.deepEqual(body.broken, []);
+});
+
 test('a command with the same ID is the same command, and one with another content is refused', async () => {
   const device = 'plant1.press2';
   node.connect(device);
@@ -134,6 +148,26 @@ test('commands for a device that is away wait in order, and reach it once it con
     sentOf(device).map(({ params }) => params['speed']),
     [1, 2, 3],
   );
+});
+
+test('a command that waits for its device is not worked on meanwhile, and the next one has its turn when it is canceled', async (t) => {
+  const device = 'plant1.press17';
+  const finds: string[] = [];
+  node.beforeFind = (wanted) => void finds.push(wanted);
+  t.after(() => {
+    node.beforeFind = () => {};
+  });
+  const first = (await submit({ device })).body.id;
+  const second = (await submit({ device })).body.id;
+  await reaches(first, 'queued device');
+  // Meanwhile, a command goes all the way.
+  node.connect('plant1.press18');
+  await reaches((await submit({ device: 'plant1.press18' })).body.id, 'done final');
+  const of = (wanted: string) => finds.filter((each) => each === wanted).length;
+  assert.deepEqual([of(device), of('plant1.press18')], [1, 1]);
+  await control.request(anna, 'POST', `/v1/commands/${first}/cancel`);
+  await reaches(second, 'queued device');
+  assert.equal(of(device), 2);
 });
 
 test('a newer set point replaces those that were not sent', async () => {
@@ -348,6 +382,60 @@ test('a device takes a bounded number of commands that wait', async () => {
   for (let index = 0; index < 5; index++) assert.equal((await submit({ device })).status, 202);
   const { status, body } = await submit({ device });
   assert.deepEqual([status, body.error.code, body.error.retryable], [429, 'rate_limited', true]);
+});
+
+test('of requests at one moment, each has its own answer', async () => {
+  const [twice, limited, replacing] = ['plant1.press19', 'plant1.press20', 'plant1.press21'];
+  const requests = [
+    ...[1, 2].map(() => submit({ device: twice, id: 'twice' })),
+    ...[1, 2, 3, 4, 5, 6, 7].map((speed) => submit({ device: limited, params: { speed } })),
+    ...[1, 2, 3].map((speed) => submit({ device: replacing, params: { speed }, replaces: true })),
+  ];
+  const answers = await Promise.all(requests);
+  const [first, second] = answers;
+  assert.deepEqual([first!.status, second!.status, second!.body.id], [202, 202, first!.body.id]);
+  const statuses = answers.slice(2, 9).map(({ status }) => status);
+  assert.deepEqual(statuses.toSorted(), [202, 202, 202, 202, 202, 429, 429]);
+  for (const device of [twice, limited, replacing]) node.connect(device!);
+  await eventually(async () => {
+    const ids = answers.slice(9).map(({ body }) => body.id);
+    const states = await Promise.all(ids.map(async (id) => (await statesOf(id)).at(-1)));
+    assert.deepEqual(states.toSorted(), ['canceled final', 'canceled final', 'done final']);
+  });
+  await reaches(first!.body.id, 'done final');
+  await eventually(() =>
+    assert.deepEqual(
+      [twice, limited, replacing].map((device) => sentOf(device!).length),
+      [1, 5, 1],
+    ),
+  );
+});
+
+test('a device that connects before it is stored that its command waits for it gets the command', async (t) => {
+  const device = 'plant1.press22';
+  const isHeld = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  t.after(() => {
+    node.beforeFind = () => {};
+    released.resolve();
+  });
+  node.beforeFind = async (wanted) => {
+    if (wanted !== device) return;
+    node.beforeFind = () => {};
+    // The store has one connection: what control stores next waits until control has received the session.
+    void fixture.database.transaction(async (transaction) => {
+      await transaction.query('SELECT 1');
+      isHeld.resolve();
+      await released.promise;
+    });
+    await isHeld.promise;
+    setTimeout(() => {
+      node.connect(device);
+      setTimeout(released.resolve, 100);
+    }, 0);
+  };
+  const { body } = await submit({ device });
+  await reaches(body.id, 'done final');
 });
 
 test('a command list has pages, the newest first, of the devices that a person may see', async () => {

@@ -70,6 +70,40 @@ test('entries are chained, and verify', async () => {
   assert.equal((await listEntries(fixture.database, { target: 'plant1.>', limit: 500 })).length, 40);
 });
 
+test('the acts of one transaction are chained, and reach the outbox, in their order', async () => {
+  const { database } = fixture;
+  const acts = ['plant1.d1', 'plant1.d2', 'plant1.d1'].map((key, index) => ({
+    ...{ key, entry: entry(key, 90 + index) },
+    records: [
+      { topic: 'events' as const, value: Buffer.from(String(90 + index)), traceparent: `trace ${index}` },
+      { topic: 'events' as const, key: 'plant1.other', value: new Uint8Array() },
+    ],
+  }));
+  await act(context, async () => ({ result: undefined, acts }));
+  assert.deepEqual((await verifyChains(database)).broken, []);
+  const [last, first] = await listEntries(database, { target: 'plant1.d1', limit: 2 });
+  assert.deepEqual([first!.entry.time, last!.entry.time, last!.number - first!.number], [90.25, 92.25, 1]);
+  const { rows: waiting } = await database.query<{ value: Uint8Array; traceparent: string; key: string }>(
+    `SELECT value, traceparent, key FROM outbox WHERE traceparent <> '' OR key = 'plant1.other' ORDER BY position`,
+  );
+  const ofD1 = waiting.filter(({ key }) => key === 'plant1.d1');
+  assert.deepEqual(
+    ofD1.map(({ value, traceparent }) => [Buffer.from(value).toString(), traceparent]),
+    [
+      ['90', 'trace 0'],
+      ['92', 'trace 2'],
+    ],
+  );
+  assert.deepEqual(
+    waiting.filter(({ key }) => key === 'plant1.other').map(({ value, traceparent }) => [value.length, traceparent]),
+    [
+      [0, ''],
+      [0, ''],
+      [0, ''],
+    ],
+  );
+});
+
 test('a transaction that fails has neither an entry nor a record', async () => {
   const before = [await rows('audit_entries'), await rows('outbox')];
   await assert.rejects(

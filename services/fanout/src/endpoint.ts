@@ -17,7 +17,7 @@ const statuses: Readonly<Record<string, number>> = {
   timeout: 408,
   too_large: 413,
   rate_limited: 429,
-  limit_reached: 503,
+  limit_reached: 422,
   unavailable: 503,
 };
 
@@ -43,7 +43,8 @@ export async function answerOf(
     const retryAfter = retryable ? [['retry-after', '1'] as const] : [];
     answered(code);
     return {
-      status: statuses[code] ?? 500,
+      // A limit that is free again later is 503; one that stays until something is removed is no error of the server.
+      status: code === 'limit_reached' && retryable ? 503 : (statuses[code] ?? 500),
       headers: [json, ...retryAfter, ...headers],
       body: errorBody(code, message),
     };

@@ -158,7 +158,7 @@ test('[tck-id-payloads-ndeath-will-message] births, data, historical values and 
   assert.deepEqual(letters, []);
 });
 
-test('after a lost message an active host requests the birth, once, and a foreign edge node publishes it', async (t) => {
+test('after a lost message an active host requests the birth until it has it, and a foreign edge node publishes it', async (t) => {
   const { has, metric, texts } = await startHost(t, { role: 'active' });
   const node = await startSparkplugNode(mosquitto, 'n2');
   t.after(() => node.kill());
@@ -168,10 +168,14 @@ test('after a lost message an active host requests the birth, once, and a foreig
   await node.run({ op: 'data', metrics: [value('temperature', 30)] });
   const { command, names } = await node.commands.next();
   assert.deepEqual([command, names], ['spBv1.0/g/NCMD/n2', ['Node Control/Rebirth']]);
-  await eventually(async () => (await texts()).filter((each) => each === 'plant.g.n2/temperature=30').length === 2);
+  await eventually(async () => (await texts()).filter((each) => each === 'plant.g.n2/temperature=30').length >= 2);
   await node.run({ op: 'data', metrics: [value('temperature', 31)] });
   await has('plant.g.n2/temperature=31');
-  assert.equal(node.commands.all.length, 1);
+  // Asked again only while it takes more than two seconds for its birth.
+  const asked = node.commands.all.length;
+  await node.run({ op: 'data', metrics: [value('temperature', 32)] });
+  await has('plant.g.n2/temperature=32');
+  assert.equal(node.commands.all.length, asked);
   assert.equal(await metric('tailrace_ingest_sparkplug_events_total', 'event="gap"'), 1);
 });
 
@@ -266,7 +270,7 @@ describe('edge nodes of other libraries', { concurrency: true }, () => {
     await node.run({ op: 'skip' });
     await node.run({ op: 'data', metrics: [value('temperature', 30)] });
     await eventually(() => node.commands.all.some(({ names }) => names.includes('Node Control/Rebirth')));
-    await eventually(async () => (await texts()).filter((each) => each === `${path}/temperature=30`).length === 2);
+    await eventually(async () => (await texts()).filter((each) => each === `${path}/temperature=30`).length >= 2);
     await node.kill();
     await closed([path, `${path}.press`, `${path}.oven`]);
   });
@@ -316,16 +320,17 @@ describe('edge nodes of other libraries', { concurrency: true }, () => {
       await tahu.run({ op: 'skip', node });
       await tahu.run({ op: 'data', node, name: 'temperature', value: 30 });
       await eventually(
-        async () =>
-          (await host.texts()).filter((each) => each === `plant.${group}.${node}/temperature=30`).length === 2,
+        async () => (await host.texts()).filter((each) => each === `plant.${group}.${node}/temperature=30`).length >= 2,
         { describe: `the birth after a gap, of ${node}` },
       );
       await tahu.run({ op: 'data', node, name: 'temperature', value: 31 });
       await host.has(`plant.${group}.${node}/temperature=31`);
     }
+    // A node that takes more than two seconds for its birth is asked again.
+    const requests = new Set(tahu.commands.all.map(({ command, names }) => [command, ...names].join(' ')));
     assert.deepEqual(
-      tahu.commands.all.map(({ command, names }) => [command, ...names]),
-      hosts.map(({ group, node }) => [`spBv1.0/${group}/NCMD/${node}`, 'Node Control/Rebirth']),
+      [...requests],
+      hosts.map(({ group, node }) => `spBv1.0/${group}/NCMD/${node} Node Control/Rebirth`),
     );
     assert.deepEqual(await write('plant.g.t2.press', 'plant.g.t2', { speed: 7 }), ['delivered', 'done']);
     await has('plant.g.t2.press/speed=7');

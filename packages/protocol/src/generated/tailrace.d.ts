@@ -501,6 +501,87 @@ export namespace tailrace {
             type $Shape = tailrace.v1.AlarmOwner.$Properties;
         }
 
+        /**
+         * Properties of an AlarmRate.
+         * @deprecated Use tailrace.v1.AlarmRate.$Properties instead.
+         */
+        interface IAlarmRate extends tailrace.v1.AlarmRate.$Properties {
+        }
+
+        /** Represents an AlarmRate. */
+        class AlarmRate {
+
+            /**
+             * Constructs a new AlarmRate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmRate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmRate device. */
+            device: string;
+
+            /** AlarmRate raised. */
+            raised: number;
+
+            /** AlarmRate time. */
+            time: number;
+
+            /** AlarmRate counter. */
+            counter: number;
+
+            /** AlarmRate since. */
+            since: number;
+
+            /**
+             * Encodes the specified AlarmRate message. Does not implicitly {@link tailrace.v1.AlarmRate.verify|verify} messages.
+             * @param message AlarmRate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmRate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmRate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmRate & tailrace.v1.AlarmRate.$Shape} AlarmRate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmRate & tailrace.v1.AlarmRate.$Shape;
+        }
+
+        namespace AlarmRate {
+
+            /** Properties of an AlarmRate. */
+            interface $Properties {
+
+                /** AlarmRate device */
+                device?: (string|null);
+
+                /** AlarmRate raised */
+                raised?: (number|null);
+
+                /** AlarmRate time */
+                time?: (number|null);
+
+                /** AlarmRate counter */
+                counter?: (number|null);
+
+                /** AlarmRate since */
+                since?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmRate. */
+            type $Shape = tailrace.v1.AlarmRate.$Properties;
+        }
+
         /** AlarmActionKind enum. */
         enum AlarmActionKind {
 
@@ -1171,6 +1252,9 @@ export namespace tailrace {
             /** DeviceCommand via. */
             via: string;
 
+            /** DeviceCommand foundSession. */
+            foundSession: number;
+
             /**
              * Encodes the specified DeviceCommand message. Does not implicitly {@link tailrace.v1.DeviceCommand.verify|verify} messages.
              * @param message DeviceCommand message or plain object to encode
@@ -1231,6 +1315,9 @@ export namespace tailrace {
                 /** DeviceCommand via */
                 via?: (string|null);
 
+                /** DeviceCommand foundSession */
+                foundSession?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1249,6 +1336,7 @@ export namespace tailrace {
               subject?: string|null;
               traceparent?: string|null;
               via?: string|null;
+              foundSession?: number|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -7297,8 +7385,11 @@ export namespace tailrace {
             /** Event alarmOwner. */
             alarmOwner?: (tailrace.v1.AlarmOwner.$Properties|null);
 
+            /** Event alarmRate. */
+            alarmRate?: (tailrace.v1.AlarmRate.$Properties|null);
+
             /** Event event. */
-            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner");
+            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner"|"alarmRate");
 
             /**
              * Encodes the specified Event message. Does not implicitly {@link tailrace.v1.Event.verify|verify} messages.
@@ -7354,8 +7445,11 @@ export namespace tailrace {
                 /** Event alarmOwner */
                 alarmOwner?: (tailrace.v1.AlarmOwner.$Properties|null);
 
+                /** Event alarmRate */
+                alarmRate?: (tailrace.v1.AlarmRate.$Properties|null);
+
                 /** Event event */
-                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner");
+                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner"|"alarmRate");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -7373,9 +7467,10 @@ export namespace tailrace {
               commandTransition?: tailrace.v1.CommandTransition.$Shape|null;
               leaseTransition?: tailrace.v1.LeaseTransition.$Shape|null;
               alarmOwner?: tailrace.v1.AlarmOwner.$Shape|null;
+              alarmRate?: tailrace.v1.AlarmRate.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition: tailrace.v1.AlarmTransition.$Shape; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmAction"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction: tailrace.v1.AlarmAction.$Shape; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmActionRefused"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused: tailrace.v1.AlarmActionRefused.$Shape; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "commandTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition: tailrace.v1.CommandTransition.$Shape; leaseTransition?: null; alarmOwner?: null }|{ event?: "leaseTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition: tailrace.v1.LeaseTransition.$Shape; alarmOwner?: null }|{ event?: "alarmOwner"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner: tailrace.v1.AlarmOwner.$Shape })
+              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "alarmTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition: tailrace.v1.AlarmTransition.$Shape; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "alarmAction"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction: tailrace.v1.AlarmAction.$Shape; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "alarmActionRefused"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused: tailrace.v1.AlarmActionRefused.$Shape; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "commandTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition: tailrace.v1.CommandTransition.$Shape; leaseTransition?: null; alarmOwner?: null; alarmRate?: null }|{ event?: "leaseTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition: tailrace.v1.LeaseTransition.$Shape; alarmOwner?: null; alarmRate?: null }|{ event?: "alarmOwner"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner: tailrace.v1.AlarmOwner.$Shape; alarmRate?: null }|{ event?: "alarmRate"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null; alarmRate: tailrace.v1.AlarmRate.$Shape })
             );
         }
 

@@ -729,6 +729,136 @@ export const tailrace = $root.tailrace = (() => {
             return AlarmOwner;
         })();
 
+        v1.AlarmRate = (function() {
+
+            const AlarmRate = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            AlarmRate.prototype.device = "";
+            AlarmRate.prototype.raised = 0;
+            AlarmRate.prototype.time = 0;
+            AlarmRate.prototype.counter = 0;
+            AlarmRate.prototype.since = 0;
+
+            AlarmRate.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
+                    writer.uint32(10).string(message.device);
+                if (message.raised != null && $Object.hasOwnProperty.call(message, "raised") && message.raised !== 0)
+                    writer.uint32(16).uint32(message.raised);
+                if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0))
+                    writer.uint32(25).double(message.time);
+                if (message.counter != null && $Object.hasOwnProperty.call(message, "counter") && (typeof message.counter === "object" ? message.counter.low || message.counter.high : message.counter !== 0))
+                    writer.uint32(32).uint64(message.counter);
+                if (message.since != null && $Object.hasOwnProperty.call(message, "since") && (typeof message.since === "object" ? message.since.low || message.since.high : message.since !== 0))
+                    writer.uint32(40).uint64(message.since);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            AlarmRate.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.AlarmRate();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.device = value;
+                            else
+                                delete message.device;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.raised = value;
+                            else
+                                delete message.raised;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.time = value;
+                            else
+                                delete message.time;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.counter = value;
+                            else
+                                delete message.counter;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.since = value;
+                            else
+                                delete message.since;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return AlarmRate;
+        })();
+
         v1.AlarmActionKind = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
             values[valuesById[0] = "ALARM_ACTION_KIND_UNSPECIFIED"] = 0;
@@ -1658,6 +1788,7 @@ export const tailrace = $root.tailrace = (() => {
             DeviceCommand.prototype.subject = "";
             DeviceCommand.prototype.traceparent = "";
             DeviceCommand.prototype.via = "";
+            DeviceCommand.prototype.foundSession = 0;
 
             DeviceCommand.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1693,6 +1824,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(90).string(message.traceparent);
                 if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "")
                     writer.uint32(98).string(message.via);
+                if (message.foundSession != null && $Object.hasOwnProperty.call(message, "foundSession") && (typeof message.foundSession === "object" ? message.foundSession.low || message.foundSession.high : message.foundSession !== 0))
+                    writer.uint32(104).uint64(message.foundSession);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1859,6 +1992,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.via = value;
                             else
                                 delete message.via;
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.foundSession = value;
+                            else
+                                delete message.foundSession;
                             continue;
                         }
                     }
@@ -11087,11 +11229,12 @@ export const tailrace = $root.tailrace = (() => {
             Event.prototype.commandTransition = null;
             Event.prototype.leaseTransition = null;
             Event.prototype.alarmOwner = null;
+            Event.prototype.alarmRate = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Event.prototype, "event", {
-                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict", "ingestAlive", "alarmTransition", "alarmAction", "alarmActionRefused", "commandTransition", "leaseTransition", "alarmOwner"]),
+                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict", "ingestAlive", "alarmTransition", "alarmAction", "alarmActionRefused", "commandTransition", "leaseTransition", "alarmOwner", "alarmRate"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -11122,6 +11265,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.LeaseTransition.encode(message.leaseTransition, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.alarmOwner != null && $Object.hasOwnProperty.call(message, "alarmOwner"))
                     $root.tailrace.v1.AlarmOwner.encode(message.alarmOwner, writer.uint32(162).fork(), _depth + 1).ldelim();
+                if (message.alarmRate != null && $Object.hasOwnProperty.call(message, "alarmRate"))
+                    $root.tailrace.v1.AlarmRate.encode(message.alarmRate, writer.uint32(170).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -11223,6 +11368,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.alarmOwner = $root.tailrace.v1.AlarmOwner.decode(reader, reader.size(), $undefined, _depth + 1, message.alarmOwner);
                             message.event = "alarmOwner";
+                            continue;
+                        }
+                    case 21: {
+                            if (wireType !== 2)
+                                break;
+                            message.alarmRate = $root.tailrace.v1.AlarmRate.decode(reader, reader.size(), $undefined, _depth + 1, message.alarmRate);
+                            message.event = "alarmRate";
                             continue;
                         }
                     }

@@ -1,6 +1,6 @@
 import type { tailrace } from '@tailrace/protocol/generated';
-import type { DeviceAlarms } from '../device-alarms.ts';
-import type { CompiledRule } from '../evaluation/compiled-rule.ts';
+import type { DeviceAlarms } from '@tailrace/rules/device-alarms';
+import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 
 /** A device of a partition with its alarms, and what the partition keeps beside them. */
 export class AlarmDevice {

@@ -95,6 +95,12 @@ export class AlarmOwnership {
     for (const { alarms } of this.assigned.values()) if (alarms !== undefined && !alarms.isFenced) yield alarms;
   }
 
+  /** Returns the position of this node's `AlarmOwner` in a partition; undefined: it does not evaluate it. */
+  ownerOf(partition: number): number | undefined {
+    const alarms = this.assigned.get(partition)?.alarms;
+    return alarms === undefined || alarms.isFenced ? undefined : alarms.owner;
+  }
+
   async start(): Promise<void> {
     const { eventLog, clock, topics, group, node, flushMs, logger, onLogError, checkpointMs } = this.#options;
     this.#timers = [

@@ -6,9 +6,10 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
+import { type AlarmCounts, type AlarmOutput, DeviceAlarms } from '@tailrace/rules/device-alarms';
+import { decodeDeviceState, encodeDeviceState } from '@tailrace/rules/evaluation/point-state';
 import { actionFrom, refusalMessage, transitionMessage } from '../alarm-messages.ts';
-import { type AlarmCounts, type AlarmOutput, DeviceAlarms } from '../device-alarms.ts';
-import { decodeDeviceState, encodeDeviceState } from '../evaluation/point-state.ts';
+import { isFloodDevice, raisedTag } from '../flood/flood-rule.ts';
 import type { RuleSet } from '../rules/rule-set.ts';
 import type { AlarmCheckpoints, Covered } from './alarm-checkpoints.ts';
 import { devicesPerAppend } from './alarm-checkpoints.ts';
@@ -61,6 +62,12 @@ export interface PositionedAction {
   readonly action: tailrace.v1.IAlarmAction;
 }
 
+/** The rates of areas at their position in the events. */
+export interface PositionedRate {
+  readonly seq: number;
+  readonly rate: tailrace.v1.IAlarmRate;
+}
+
 /** A device that is due at a time; `scheduledMs` of the device has changed if it is due at another one. */
 interface Due {
   readonly device: AlarmDevice;
@@ -93,6 +100,10 @@ export class PartitionAlarms {
   /** Actions that wait for the reports from before the takeover, in their order; see `#takeAction`. */
   #waiting: PositionedAction[] = [];
   #isCheckpointing = false;
+  /** The devices of floods. */
+  readonly #floods = new Set<AlarmDevice>();
+  /** The last process that has counted alarms of areas; see `AlarmRate`. */
+  #counter = 0;
   /** Of the report that is being evaluated. */
   #receivedMs: number | undefined;
   /** The last grace, epoch ms. */
@@ -132,7 +143,8 @@ export class PartitionAlarms {
     const { clock, counts } = this.#context;
     const report = this.#reportFrom(record);
     if (report === undefined) return;
-    const device = this.#deviceOf(report.device);
+    // A device with the path of a flood: its alarms have the positions of another topic.
+    const device = isFloodDevice(report.device) ? undefined : this.#deviceOf(report.device);
     if (device !== undefined) {
       counts.reports++;
       this.#receivedMs = report.received;
@@ -172,6 +184,7 @@ export class PartitionAlarms {
         const event = Event.decode(value);
         if (event.alarmOwner) this.#takenOver(seq, event.alarmOwner);
         else if (event.alarmAction) this.takeAction({ seq, action: event.alarmAction });
+        else if (event.alarmRate) this.takeRate({ seq, rate: event.alarmRate });
       } catch (error) {
         this.#reject(seq, key, error);
       }
@@ -228,6 +241,28 @@ export class PartitionAlarms {
       return;
     }
     this.#apply(device, -1, () => device.alarms.action(action));
+  }
+
+  /** Takes the rate of an area, or that those areas have no alarms whose last rate was written before. */
+  takeRate({ seq, rate }: PositionedRate): void {
+    const { device: path = '', counter = 0, since = 0 } = rate as tailrace.v1.AlarmRate;
+    if (this.isFenced || counter < this.#counter) return;
+    this.#counter = counter;
+    if (path === '') {
+      for (const device of this.#floods) if (device.alarms.seq < since) this.#applyRate(device, seq, rate);
+      return;
+    }
+    const device = isFloodDevice(path) ? this.#deviceOf(path) : undefined;
+    if (device !== undefined) this.#applyRate(device, seq, rate);
+  }
+
+  /** Evaluates the rate of an area, as a report of its device with the position of the event. */
+  #applyRate(device: AlarmDevice, seq: number, { raised = 0, time: counted = 0 }: tailrace.v1.IAlarmRate): void {
+    // The clock of the process that has counted before may be ahead.
+    const time = Math.max(counted ?? 0, device.alarms.time);
+    const readings = [{ tag: raisedTag, value: raised ?? 0 }];
+    const report = { device: device.path, time, received: time, readings };
+    this.#apply(device, seq, () => device.alarms.report(report, seq));
   }
 
   #reject(seq: number, device: string, error: unknown): void {
@@ -310,10 +345,14 @@ export class PartitionAlarms {
 
   /** Adds a device, which has no rules before `updateRules`. Throws for bytes that are no state. */
   add(path: string, state?: Uint8Array): AlarmDevice {
-    const { epoch, eventsEpoch, counts } = this.#context;
+    const { epoch: telemetryEpoch, eventsEpoch, counts } = this.#context;
+    const isFlood = isFloodDevice(path);
+    // The positions of its rates are those of the events.
+    const epoch = isFlood ? eventsEpoch : telemetryEpoch;
     const restored = state === undefined ? {} : { state: decodeDeviceState(state) };
     const device = new AlarmDevice(path, new DeviceAlarms({ device: path, epoch, eventsEpoch, counts, ...restored }));
     this.devices.set(path, device);
+    if (isFlood) this.#floods.add(device);
     return device;
   }
 
@@ -338,6 +377,7 @@ export class PartitionAlarms {
     this.fence();
     for (const { alarms } of this.devices.values()) this.#context.pairs.size -= alarms.size;
     this.devices.clear();
+    this.#floods.clear();
   }
 
   // Outputs.

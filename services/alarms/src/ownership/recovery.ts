@@ -2,10 +2,15 @@ import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { DeviceAlarms } from '../device-alarms.ts';
+import type { DeviceAlarms } from '@tailrace/rules/device-alarms';
 import type { Covered, RestoredPartition } from './alarm-checkpoints.ts';
 import { interruptedMs, type LogAnswers } from './log-answers.ts';
-import { PartitionAlarms, type PartitionContext, type PositionedAction } from './partition-alarms.ts';
+import {
+  PartitionAlarms,
+  type PartitionContext,
+  type PositionedAction,
+  type PositionedRate,
+} from './partition-alarms.ts';
 import { Watermark, type WatermarkLimits } from './watermark.ts';
 
 const { Event } = tailrace.v1;
@@ -81,11 +86,13 @@ export class Recovery {
     });
     try {
       this.#restoreDevices(alarms, restored);
-      const actions = await this.#adoptEvents(alarms, { from: at.events, until: owner }, restored, isLost);
+      const { actions, rates } = await this.#adoptEvents(alarms, { from: at.events, until: owner }, restored, isLost);
       if (isLost() || !(await this.#applyRules(alarms, isLost))) {
         alarms.close();
         return undefined;
       }
+      // What the device has evaluated already is ignored.
+      for (const rate of rates) alarms.takeRate(rate);
       for (const action of actions) alarms.takeAction(action);
       alarms.takeLogEnd(polledAt.monotonicMs, polledAt.epochMs, end);
     } catch (error) {
@@ -143,22 +150,24 @@ export class Recovery {
     }
   }
 
-  /** Resolves with the actions that have no answer, in their order. */
+  /** Resolves with the actions that have no answer, and the rates of areas, in their order. */
   async #adoptEvents(
     alarms: PartitionAlarms,
     range: { readonly from: number; readonly until: number },
     { owner, devices }: RestoredPartition,
     isLost: () => boolean,
-  ): Promise<PositionedAction[]> {
+  ): Promise<{ readonly actions: readonly PositionedAction[]; readonly rates: readonly PositionedRate[] }> {
     const { eventLog, topics, defer } = this.#options;
     const order = new AlarmOrder(owner);
     const actions = new Map<string, PositionedAction>();
+    const rates: PositionedRate[] = [];
     for await (const batch of eventLog.read(topics.events, alarms.number, range)) {
       for (let from = 0; from < batch.length && !isLost(); from += recordsPerTurn) {
         for (const { seq, value, unreadable, emptyUntil } of batch.slice(from, from + recordsPerTurn)) {
           if (unreadable !== undefined || emptyUntil !== undefined) continue;
           const event = eventFrom(value);
           const { alarmOwner, alarmTransition: transition, alarmActionRefused: refused, alarmAction: action } = event;
+          if (event.alarmRate) rates.push({ seq, rate: event.alarmRate });
           if (alarmOwner) order.takenOver(seq);
           else if (action) {
             const id = action.id ?? '';
@@ -176,7 +185,7 @@ export class Recovery {
         await new Promise<void>((resolve) => defer(resolve));
       }
     }
-    return [...actions.values()];
+    return { actions: [...actions.values()], rates };
   }
 
   #adoptTransition(alarms: PartitionAlarms, transition: tailrace.v1.IAlarmTransition): void {

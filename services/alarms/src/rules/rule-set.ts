@@ -1,6 +1,8 @@
+import { patternMatches } from '@tailrace/protocol/pattern';
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
-import type { CompiledRule } from '../evaluation/compiled-rule.ts';
+import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
+import { floodRule, floodRuleId, isFloodDevice } from '../flood/flood-rule.ts';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**
@@ -16,9 +18,12 @@ export class RuleSet {
   readonly #byId = new Map<string, CompiledRule>();
   readonly #byPattern = new PatternTrie<string>();
   readonly #byPair = new Map<string, Set<string>>();
+  readonly #hasFloods: boolean;
 
-  constructor(devices: DeviceDirectory = new DeviceDirectory()) {
+  /** `hasFloods`: whether a flood of alarms of an area is an alarm. */
+  constructor({ devices = new DeviceDirectory(), hasFloods = false } = {}) {
     this.devices = devices;
+    this.#hasFloods = hasFloods;
   }
 
   get size(): number {
@@ -44,6 +49,8 @@ export class RuleSet {
 
   #add(id: string, compiled: CompiledRule): void {
     this.#byId.set(id, compiled);
+    // It is for floods alone, whose devices match no other rule.
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.add(pattern, id);
@@ -56,6 +63,7 @@ export class RuleSet {
 
   #remove(id: string, compiled: CompiledRule): void {
     this.#byId.delete(id);
+    if (id === floodRuleId) return;
     const { where, devices } = compiled.rule;
     if (where === undefined) {
       for (const pattern of devices) this.#byPattern.delete(pattern, id);
@@ -86,12 +94,21 @@ export class RuleSet {
 
   /** Returns the rules that match a device and are enabled for it, each once. */
   of(device: string): readonly CompiledRule[] {
+    if (isFloodDevice(device)) return this.#floodRulesOf(device);
     const ids = new Set<string>();
     this.#byPattern.match(device, (id) => ids.add(id));
     const selected = this.#selectedFor(device);
     if (ids.size === 0) return selected;
     const matching = [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
     return selected.length === 0 ? matching : [...matching, ...selected];
+  }
+
+  #floodRulesOf(device: string): readonly CompiledRule[] {
+    if (!this.#hasFloods) return none;
+    const own = this.#byId.get(floodRuleId);
+    // An area of other people keeps the built-in rule: one who may see a part of the areas decides about that part.
+    const rule = own?.rule.devices.some((pattern) => patternMatches(pattern, device)) ? own : floodRule;
+    return rule.matches(device) ? [rule] : none;
   }
 
   /** Returns those with `where`. */

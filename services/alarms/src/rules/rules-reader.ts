@@ -1,7 +1,7 @@
 import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
 import { ruleFromBytes } from '@tailrace/rules/rule';
-import { CompiledRule } from '../evaluation/compiled-rule.ts';
 import type { RuleSet } from './rule-set.ts';
 import { TopicReader, type TopicReaderOptions } from './topic-reader.ts';
 

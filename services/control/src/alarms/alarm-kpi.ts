@@ -1,6 +1,9 @@
 /**
- * Numbers of ISA-18.2 and EEMUA 191 on how many alarms people get. A flood starts with a period of 10 minutes with more
- * than 10 alarms, and stops with one that has fewer than 5. Periods are those of the clock, as in both documents.
+ * Numbers of ISA-18.2 and EEMUA 191 on how many alarms people get, and which of them are of no use.
+ *
+ * A flood starts with a period of 10 minutes with more than 10 alarms, and stops with one that has fewer than 5.
+ * Periods are those of the clock, as in both documents; services/alarms, which reports a flood at once, has the last
+ * 10 minutes instead.
  */
 export const kpiLimits = {
   periodMs: 600_000,
@@ -9,6 +12,8 @@ export const kpiLimits = {
   standingMs: 86_400_000,
   chatterRaises: 3,
   chatterMs: 60_000,
+  /** An alarm that returns within this time is fleeting: no person can have acted on it. */
+  fleetingMs: 5_000,
 } as const;
 
 const dayMs = 86_400_000;

@@ -108,6 +108,8 @@ export interface AlarmKpi extends AlarmRates {
   /** Alarms whose condition has held for over a day, the longest first. */
   readonly standing: { readonly count: number; readonly alarms: readonly StoredTransition[] };
   readonly chattering: readonly { readonly device: string; readonly rule: string; readonly raised: number }[];
+  /** How often the alarm of a rule at a device returned at once. */
+  readonly fleeting: readonly { readonly device: string; readonly rule: string; readonly returned: number }[];
 }
 
 const topMax = 10;
@@ -119,13 +121,13 @@ export async function alarmKpi(
   scope: AlarmScope,
   { from, to, nowMs }: { readonly from: number; readonly to: number; readonly nowMs: number },
 ): Promise<AlarmKpi> {
-  const { periodMs, chatterMs, chatterRaises, standingMs } = kpiLimits;
+  const { periodMs, chatterMs, chatterRaises, fleetingMs, standingMs } = kpiLimits;
   const { parameters, conditions, add } = conditionsOf(scope);
   const standing = { parameters: [...parameters], where: conditions.join(' AND ') };
-  conditions.push(`cause = 'raised'`);
   add('at_ms >= ?', from);
   add('at_ms < ?', to);
-  const raised = `FROM alarm_transitions WHERE ${conditions.join(' AND ')}`;
+  const transitions = `FROM alarm_transitions WHERE ${conditions.join(' AND ')}`;
+  const raised = `${transitions} AND cause = 'raised'`;
   // One after the other, on one connection, with one time limit for each.
   return await database.transaction(
     async (transaction) => {
@@ -148,6 +150,11 @@ export async function alarmKpi(
          GROUP BY device, rule HAVING min(since_ms) <= ${chatterMs}
          ORDER BY raised DESC, device, rule LIMIT ${topMax}`,
       );
+      const fleeting = await rows<{ device: string; rule: string; returned: number }>(
+        `SELECT device, rule, count(*) AS returned ${transitions} AND cause = 'returned'
+           AND at_ms - (transition ->> 'activated')::double precision < ${fleetingMs}
+         GROUP BY device, rule ORDER BY returned DESC, device, rule LIMIT ${topMax}`,
+      );
       const stands = `FROM alarms WHERE ${standing.where} AND state IN ('unacknowledged', 'acknowledged')
         AND activated_ms <= $${standing.parameters.length + 1}`;
       const values = [...standing.parameters, nowMs - standingMs];
@@ -159,7 +166,7 @@ export async function alarmKpi(
       const alarms = longest.map(({ transition: one }) => one);
       return {
         ...alarmRates(periods, from, to),
-        ...{ rules, devices, chattering, standing: { count: counted[0]!.count, alarms } },
+        ...{ rules, devices, chattering, fleeting, standing: { count: counted[0]!.count, alarms } },
       };
     },
     { statementTimeoutMs: kpiTimeoutMs },

@@ -193,6 +193,9 @@ function registerKpiRoute(api: Api, { database, clock }: Pick<ControlContext, 'd
             chattering: z
               .array(z.object({ device: z.string(), rule: z.string(), raised: z.int() }))
               .describe('Raised three times within a minute, the ten with the most alarms.'),
+            fleeting: z
+              .array(z.object({ device: z.string(), rule: z.string(), returned: z.int() }))
+              .describe('Returned within 5 seconds after they were activated, the ten that did so most often.'),
           }),
           ...errorResponses,
         },
@@ -207,11 +210,12 @@ function registerKpiRoute(api: Api, { database, clock }: Pick<ControlContext, 'd
       const { from, to } = wholePeriods(since, until);
       const visible = visibleTo(request.requester);
       const kpi = await alarmKpi(database, { visible, pattern, rule }, { from, to, nowMs: clock.now() });
-      const { raised, peak, rules, devices, standing, chattering, ...rates } = kpi;
+      const { raised, peak, rules, devices, standing, chattering, fleeting, ...rates } = kpi;
       const shares = (rows: typeof rules) => rows.map((row) => ({ ...row, share: row.raised / raised }));
       return {
         ...{ from, to, raised, ...rates, ...(peak && { peak: { ...peak } }) },
         ...{ rules: shares(rules), devices: shares(devices), chattering: [...chattering] },
+        fleeting: [...fleeting],
         standing: { count: standing.count, alarms: standing.alarms.map(copyOf) },
       };
     },

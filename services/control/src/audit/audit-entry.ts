@@ -32,12 +32,9 @@ export function firstHash(chain: number): Buffer {
 }
 
 /**
- * The hash of the entry after `hash` and `number`, for PostgreSQL: the same as `hashOf`. Its content is parameter 2.
- * An entry is hashed by the database, under the lock of its chain, and verified by this program.
+ * Returns the hash of an entry: SHA-256 of the hash before it, its number and its content. The database computes the
+ * same under the lock of the chain (`append_acts` of migrations/007).
  */
-export const nextHashSql = `sha256(hash || convert_to(E'\\n' || (number + 1) || E'\\n' || $2::text, 'UTF8'))`;
-
-/** Returns the hash of an entry: SHA-256 of the hash before it, its number and its content, as the database has it. */
 export function hashOf(previous: Uint8Array, number: number, content: string): Buffer {
   return createHash('sha256').update(previous).update(`\n${number}\n${content}`).digest();
 }

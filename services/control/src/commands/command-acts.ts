@@ -1,11 +1,12 @@
 import type { Queryable } from '@tailrace/database/database';
-import { entryOf } from '../audit/audit-entry.ts';
+import type { TailraceError } from '@tailrace/protocol/error';
+import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import type { Requester } from '../requester.ts';
 import { type Command, type CommandEvent, changed, nextOf } from './command.ts';
 import { commandEvent } from './command-message.ts';
-import { lockCommand, storeTransitions } from './command-store.ts';
+import { lockCommand, lockCommands, noCommand, storeTransitions } from './command-store.ts';
 
 /** When a command is worked on again, ms. */
 export const workTimes = {
@@ -85,14 +86,57 @@ export async function afterEvents(
   events: readonly CommandEvent[],
   actor: Actor,
 ): Promise<{ readonly result: Command; readonly acts: readonly Act[] }> {
-  let result = command;
+  const transitions = transitionsAfter(command, events, nowMs);
+  await storeTransitions(transaction, transitions, (last) => dueOf(last, nowMs));
+  return { result: transitions.at(-1) ?? command, acts: transitions.map((each) => actOf(each, actor)) };
+}
+
+/** Returns the command after each event that changes it. */
+export function transitionsAfter(command: Command, events: readonly CommandEvent[], nowMs: number): readonly Command[] {
   const transitions: Command[] = [];
   for (const event of events) {
-    const change = nextOf(result, event);
-    if (change === undefined) continue;
-    result = changed(result, change, nowMs);
-    transitions.push(result);
+    const last = transitions.at(-1) ?? command;
+    const change = nextOf(last, event);
+    if (change !== undefined) transitions.push(changed(last, change, nowMs));
   }
-  if (transitions.length > 0) await storeTransitions(transaction, transitions, dueOf(result, nowMs));
-  return { result, acts: transitions.map((transition) => actOf(transition, actor)) };
+  return transitions;
+}
+
+/** What has happened to a command. */
+export interface CommandEvents {
+  readonly id: string;
+  readonly events: readonly CommandEvent[];
+}
+
+/** A command before and after its events; the same if they change nothing. */
+export interface ChangedCommand {
+  readonly before: Command;
+  readonly after: Command;
+}
+
+/**
+ * Applies what has happened to several commands, as control itself, in one transaction. Resolves with the commands in
+ * the order of the items, and with `not_found` instead of one that does not exist.
+ */
+export async function applyAll(
+  context: ControlContext,
+  items: readonly CommandEvents[],
+): Promise<readonly (ChangedCommand | TailraceError)[]> {
+  return await act(context, async (transaction) => {
+    const ids = items.map(({ id }) => id);
+    const commands = await lockCommands(transaction, ids);
+    const nowMs = context.clock.now();
+    const transitions: Command[] = [];
+    const result = items.map(({ id, events }) => {
+      const before = commands.get(id);
+      if (before === undefined) return noCommand(id);
+      const following = transitionsAfter(before, events, nowMs);
+      const after = following.at(-1) ?? before;
+      commands.set(id, after);
+      transitions.push(...following);
+      return { before, after };
+    });
+    await storeTransitions(transaction, transitions, (last) => dueOf(last, nowMs));
+    return { result, acts: transitions.map((each) => actOf(each, controlItself)) };
+  });
 }

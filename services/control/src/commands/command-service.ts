@@ -1,63 +1,32 @@
-import type { Queryable } from '@tailrace/database/database';
 import { RateLimit } from '@tailrace/platform/rate-limit';
-import { assertCommand, assertCommandId, type CommandValue, commandLimits } from '@tailrace/protocol/device-command';
+import { assertCommand, assertCommandId, commandLimits } from '@tailrace/protocol/device-command';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
-import type { Act } from '../journal.ts';
-import { fenceFor } from '../leases/lease.ts';
-import { leaseOver } from '../leases/lease-store.ts';
 import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
-import { type Command, isReplaced, isSameRequest } from './command.ts';
-import { actOf, afterEvents, applyEvents, workTimes } from './command-acts.ts';
+import type { Acceptance, CommandSubmission } from './acceptance.ts';
+import type { Command } from './command.ts';
+import { afterEvents, applyEvents } from './command-acts.ts';
 import { assertCondition, type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   type CommandFilter,
   countOpen,
-  countOpenOf,
-  findByKey,
   findCommand,
-  insertCommand,
   listCommands,
   lockCommand,
-  lockOpenOf,
   noteCanceled,
 } from './command-store.ts';
 import type { CommandWork } from './command-work.ts';
 import type { IngestClient } from './ingest-client.ts';
-import type { MarkedCommands } from './marked-commands.ts';
-
-/** A command as its sender submits it. */
-export interface CommandSubmission {
-  /** The sender's: the same key is the same command. */
-  readonly key: string;
-  readonly device: string;
-  /** '' for none. */
-  readonly via: string;
-  readonly name: string;
-  readonly params: Readonly<Record<string, CommandValue>>;
-  readonly qos: 0 | 1 | 2;
-  /** Epoch ms. */
-  readonly deadline: number;
-  /** Fencing token of the lease that the sender holds; 0 for none. */
-  readonly lease: number;
-  /** A CEL expression over the last values of the device; '' for none. */
-  readonly onlyIf: string;
-  /** By tag, the position of the last value that the sender has seen. */
-  readonly seen: Readonly<Record<string, number>>;
-  readonly replaces: boolean;
-  readonly dryRun: boolean;
-}
 
 export interface CommandServiceOptions {
   readonly context: ControlContext;
-  readonly work: Pick<CommandWork, 'take' | 'sweep' | 'outcomeOf'>;
+  readonly work: Pick<CommandWork, 'take' | 'takeNext' | 'sweep' | 'outcomeOf'>;
   readonly ingest: Pick<IngestClient, 'cancel'>;
-  readonly marked: MarkedCommands;
+  readonly acceptance: Pick<Acceptance, 'accept' | 'known' | 'dryRun'>;
   readonly conditions: Pick<CommandConditions, 'assertMet'>;
-  /** Open commands of the installation, and of one device. */
+  /** Open commands of the installation. */
   readonly openMax: number;
-  readonly deviceOpenMax: number;
   /** Commands of one subject a second; it may send those of ten seconds at once. */
   readonly subjectPerSecond: number;
   /** Whether nothing new is accepted, because the log is behind. */
@@ -94,7 +63,7 @@ export class CommandService {
    * sent.
    */
   async submit(requester: Requester, submission: CommandSubmission): Promise<Command> {
-    const { context, work, isLogBehind } = this.#options;
+    const { context, work, acceptance, isLogBehind } = this.#options;
     const { device, name, key } = submission;
     assertSubmission(submission, requester, context.clock.now());
     this.#assertRate(requester.subject);
@@ -111,15 +80,11 @@ export class CommandService {
       if (submission.dryRun) return await this.#dryRun(requester, submission);
       const checked = await this.#checked(requester, submission);
       if (checked.known !== undefined) return checked.known;
-      let isClaimed = false;
-      const command = await act(context, async (transaction) => {
-        const known = await this.#known(transaction, requester, submission);
-        if (known !== undefined) return { result: known, acts: [] };
-        const accepted = await this.#accept(transaction, requester, submission, checked.details);
-        isClaimed = accepted.isClaimed;
-        return accepted;
-      });
+      const { details } = checked;
+      const { command, isClaimed } = await acceptance.accept({ requester, submission, details });
       if (isClaimed) work.take(command);
+      // The one before it may have been sent since this one was accepted behind it.
+      else work.takeNext(device);
       return command;
     });
   }
@@ -149,7 +114,7 @@ export class CommandService {
         return { result: locked, acts: [{ key: device, entry }] };
       });
       if (command.isFinal) {
-        work.sweep();
+        work.takeNext(device);
         return command;
       }
       const outcome = await ingest.cancel(command, command.node).catch((error: unknown) => tailraceErrorFrom(error));
@@ -201,103 +166,23 @@ export class CommandService {
     throw new TailraceError('not_found', `command: expected the ID of one, got ${shown(id)}`);
   }
 
-  async #known(
-    queryable: Queryable,
-    { subject }: Requester,
-    submission: CommandSubmission,
-  ): Promise<Command | undefined> {
-    const known = await findByKey(queryable, subject, submission.key);
-    if (known === undefined || isSameRequest(known, submission)) return known;
-    throw new TailraceError(
-      'conflict',
-      `id: expected a new one, got ${shown(submission.key)}, which a command with another content has`,
-    );
-  }
-
   /** Checks the condition of a submission, unless it is the repetition of a command. */
   async #checked(
     requester: Requester,
     submission: CommandSubmission,
   ): Promise<{ readonly known?: Command; readonly details: Readonly<Record<string, unknown>> }> {
     if (!hasCondition(submission)) return { details: {} };
-    const { context, conditions } = this.#options;
-    const known = await this.#known(context.database, requester, submission);
+    const { acceptance, conditions } = this.#options;
+    const known = await acceptance.known(requester, submission);
     if (known !== undefined) return { known, details: {} };
     const { device, onlyIf, seen } = submission;
     return { details: { onlyIf, seen, read: await conditions.assertMet(device, submission) } };
   }
 
-  /** `details`: of its condition, for the audit. */
-  async #accept(
-    transaction: Queryable,
-    requester: Requester,
-    submission: CommandSubmission,
-    details: Readonly<Record<string, unknown>>,
-  ): Promise<{ readonly result: Command; readonly acts: readonly Act[]; readonly isClaimed: boolean }> {
-    const { context } = this.#options;
-    const nowMs = context.clock.now();
-    const { worker } = context;
-    const command = await this.#commandOf(transaction, requester, submission, nowMs);
-    const replaced = submission.replaces ? await this.#replace(transaction, command, nowMs, requester) : [];
-    const { open, waiting } = await countOpenOf(transaction, command.device);
-    const { deviceOpenMax } = this.#options;
-    if (open >= deviceOpenMax)
-      throw new TailraceError(
-        'rate_limited',
-        `commands of one device: expected at most ${deviceOpenMax}, got one more`,
-      );
-    const isClaimed = waiting === 0 && command.awaits === '';
-    // Behind another one it is due when that one was sent, and at its deadline.
-    const dueMs = isClaimed ? nowMs + workTimes.claimMs : command.deadline;
-    const result = await insertCommand(transaction, command, worker, dueMs);
-    // The same sender has submitted it at the same time: that transaction has committed now.
-    if (result === undefined)
-      return { result: (await this.#known(transaction, requester, submission))!, acts: [], isClaimed: false };
-    return { result, acts: [...replaced, actOf(result, requester, details)], isClaimed };
-  }
-
-  /** Resolves with the command of a submission. Rejects with `conflict` if another subject has the lease. */
-  async #commandOf(
-    queryable: Queryable,
-    { subject, traceparent }: Requester,
-    submission: CommandSubmission,
-    nowMs: number,
-  ): Promise<Omit<Command, 'position'>> {
-    const { key, device, via, name, params, qos, deadline, replaces, onlyIf, seen } = submission;
-    const { uniqueId } = this.#options.context;
-    const fence = fenceFor(device, subject, submission.lease, await leaseOver(queryable, device, nowMs));
-    const isMarked = this.#options.marked.isMarked(device, name);
-    return {
-      ...{ id: uniqueId(), sender: subject, key, device, via, name, params, qos, deadline },
-      ...{ accepted: nowMs, fence, replaces, onlyIf, seen, traceparent, approver: '', state: 'accepted' },
-      ...{ awaits: isMarked ? 'confirmation' : '', isFinal: false, number: 1, changed: nowMs, code: '', message: '' },
-      ...{ confirmedBy: '', before: undefined, after: undefined, isRequested: false, node: '', cancelBy: '' },
-    };
-  }
-
-  /** Cancels earlier commands for the same parameters that no node has. Resolves with what was done. */
-  async #replace(
-    transaction: Queryable,
-    command: Omit<Command, 'position'>,
-    nowMs: number,
-    requester: Requester,
-  ): Promise<readonly Act[]> {
-    const earlier = await lockOpenOf(transaction, command.device);
-    const acts: Act[] = [];
-    for (const each of earlier.filter((open) => isReplaced(open, command))) {
-      const event = { kind: 'canceled', message: `replaced by ${command.id}` } as const;
-      acts.push(...(await afterEvents(transaction, nowMs, each, [event], requester)).acts);
-    }
-    return acts;
-  }
-
   /** Resolves with the command as it would be accepted. Its number is 0. */
   async #dryRun(requester: Requester, submission: CommandSubmission): Promise<Command> {
-    const { database, clock } = this.#options.context;
     const { known } = await this.#checked(requester, submission);
-    if (known !== undefined) return known;
-    const command = await this.#commandOf(database, requester, submission, clock.now());
-    return { ...command, id: '', number: 0, position: 0 };
+    return known ?? (await this.#options.acceptance.dryRun(requester, submission));
   }
 
   async #assertOpen(): Promise<void> {

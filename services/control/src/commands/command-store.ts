@@ -1,7 +1,8 @@
 import type { Queryable } from '@tailrace/database/database';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError } from '@tailrace/protocol/error';
-import { scopesOver } from '../leases/lease.ts';
+import { type Lease, scopesOver } from '../leases/lease.ts';
+import { validLeaseSql } from '../leases/lease-store.ts';
 import type { Command } from './command.ts';
 
 /** A row of `commands`, under the names of `Command`. */
@@ -31,107 +32,188 @@ export async function findCommand(queryable: Queryable, id: string): Promise<Com
 
 /** Resolves with a command that no other transaction changes until this one is finished. Rejects with `not_found`. */
 export async function lockCommand(transaction: Queryable, id: string): Promise<Command> {
-  const [command] = await commandsOf(transaction, `SELECT ${columns} FROM commands WHERE id = $1 FOR UPDATE`, [id]);
+  const command = (await lockCommands(transaction, [id])).get(id);
   if (command !== undefined) return command;
-  throw new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
+  throw noCommand(id);
 }
 
-/** Resolves with the command that a sender has submitted under a key. */
-export async function findByKey(queryable: Queryable, sender: string, key: string): Promise<Command | undefined> {
-  const sql = `SELECT ${columns} FROM commands WHERE sender = $1 AND key = $2`;
-  return (await commandsOf(queryable, sql, [sender, key]))[0];
+/** As `lockCommand`, of several ones, by ID. Those that do not exist are not in the result. */
+export async function lockCommands(transaction: Queryable, ids: readonly string[]): Promise<Map<string, Command>> {
+  // In the order of IDs, so that two transactions do not wait for each other.
+  const sql = `SELECT ${columns} FROM commands WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`;
+  return new Map((await commandsOf(transaction, sql, [ids])).map((command) => [command.id, command]));
 }
 
-/** Resolves with the open commands of a device, in the order of their acceptance, locked. */
-export async function lockOpenOf(transaction: Queryable, device: string): Promise<readonly Command[]> {
-  const sql = `SELECT ${columns} FROM commands WHERE device = $1 AND NOT is_final ORDER BY position FOR UPDATE`;
-  return commandsOf(transaction, sql, [device]);
+export function noCommand(id: string): TailraceError {
+  return new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
 }
 
-/** Inserts a command with its first transition. Resolves with undefined if the sender has used the key before. */
-export async function insertCommand(
+/** What is stored about a submission. */
+export interface SubmissionFacts {
+  /** The command that the sender has submitted under the key. */
+  readonly known: Command | undefined;
+  /** The valid lease that covers the device. */
+  readonly lease: Lease | undefined;
+  /** Open commands of the device: all of them, and those that are sent before a later one may be. */
+  readonly open: number;
+  readonly waiting: number;
+}
+
+/** Resolves with what is stored about submissions, in their order. */
+export async function factsOf(
+  queryable: Queryable,
+  submissions: readonly Pick<Command, 'sender' | 'key' | 'device'>[],
+  nowMs: number,
+): Promise<readonly SubmissionFacts[]> {
+  if (submissions.length === 0) return [];
+  const items = submissions.map((each, place) => ({ ...each, place, scopes: scopesOver(each.device) }));
+  const { rows } = await queryable.query<{
+    known: CommandRow | null;
+    lease: Lease | null;
+    open: number;
+    waiting: number;
+  }>(
+    `SELECT counted.open, counted.waiting, ${validLeaseSql('item.scopes', '$2')} AS lease,
+        (SELECT to_jsonb(known) FROM (
+           SELECT ${columns} FROM commands WHERE sender = item.sender AND key = item.key) AS known) AS known
+       FROM jsonb_to_recordset($1::jsonb) AS item (place integer, sender text, key text, device text, scopes text[])
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS open,
+            count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
+          FROM commands WHERE device = item.device AND NOT is_final) AS counted
+      ORDER BY item.place`,
+    [JSON.stringify(items), nowMs],
+  );
+  return rows.map(({ known, lease, open, waiting }) => ({
+    ...{ open, waiting, lease: lease ?? undefined },
+    known: known === null ? undefined : commandFrom(known),
+  }));
+}
+
+/** Resolves with the open commands of devices, in the order of their acceptance, locked. */
+export async function lockOpenOf(transaction: Queryable, devices: readonly string[]): Promise<readonly Command[]> {
+  if (devices.length === 0) return [];
+  // Locked in the order of IDs, as in `lockCommands`.
+  const sql = `SELECT ${columns} FROM commands WHERE device = ANY ($1::text[]) AND NOT is_final ORDER BY id FOR UPDATE`;
+  return (await commandsOf(transaction, sql, [devices])).sort((a, b) => a.position - b.position);
+}
+
+/** A command that is accepted. */
+export interface NewCommand {
+  readonly command: Omit<Command, 'position'>;
+  /** Who works on it; '' for one that waits behind another one, or for a second person. */
+  readonly worker: string;
+  /** When it is worked on, epoch ms. */
+  readonly dueMs: number;
+}
+
+/**
+ * Inserts commands in their order, with their first transitions. Resolves with their positions by ID, without those of
+ * which the sender has used the key before.
+ */
+export async function insertCommands(
   transaction: Queryable,
-  command: Omit<Command, 'position'>,
-  worker: string,
-  dueMs: number,
-): Promise<Command | undefined> {
-  const { id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces } = command;
-  const { onlyIf, seen, traceparent, state, awaits, number, message } = command;
-  const { rows } = await transaction.query<{ position: number }>(
-    `WITH command AS (
+  commands: readonly NewCommand[],
+): Promise<ReadonlyMap<string, number>> {
+  if (commands.length === 0) return new Map();
+  const items = commands.map(({ command, worker, dueMs }, place) => ({ ...command, worker, due: dueMs, place }));
+  const { rows } = await transaction.query<{ id: string; position: number }>(
+    `WITH listed AS (
+       SELECT * FROM jsonb_to_recordset($1::jsonb) AS item (place integer, id text, sender text, key text, device text,
+         via text, name text, params jsonb, qos smallint, deadline double precision, accepted double precision,
+         fence bigint, replaces boolean, "onlyIf" text, seen jsonb, traceparent text, state text, awaits text,
+         number integer, message text, worker text, due double precision)
+     ), command AS (
        INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
-         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms, only_if, seen)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19, $20, $21)
+         only_if, seen, traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
+       SELECT id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces,
+           "onlyIf", seen, traceparent, state, awaits, false, number, accepted, message, worker, due
+         FROM listed ORDER BY place
        ON CONFLICT (sender, key) DO NOTHING RETURNING *
      ), transition AS (
        INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
        SELECT id, number, state, awaits, changed_ms, code, message, is_final FROM command
      )
-     SELECT position FROM command`,
-    [
-      ...[id, sender, key, device, via, name, JSON.stringify(params), qos, deadline, accepted, fence, replaces],
-      ...[traceparent, state, awaits, number, message, worker, dueMs, onlyIf, JSON.stringify(seen)],
-    ],
+     SELECT id, position FROM command`,
+    [JSON.stringify(items)],
   );
-  return rows[0] && { ...command, position: rows[0].position };
+  return new Map(rows.map(({ id, position }) => [id, position]));
 }
 
 /**
- * Stores a command after transitions, which follow each other, at least one. `dueMs`: when it is worked on again.
+ * Stores commands after transitions. Those of one command follow each other. `dueOf`: when a command is worked on again
+ * after its last one, epoch ms.
  */
 export async function storeTransitions(
   transaction: Queryable,
   transitions: readonly Command[],
-  dueMs: number,
+  dueOf: (command: Command) => number,
 ): Promise<void> {
-  const { id, approver, state, awaits, isFinal, number, changed, code, message, ...last } = transitions.at(-1)!;
-  const { confirmedBy, before, after, isRequested, cancelBy } = last;
-  const each = <T>(field: (command: Command) => T) => transitions.map(field);
+  if (transitions.length === 0) return;
+  const last = new Map(transitions.map((each) => [each.id, each]));
+  const rows = transitions.map((each) => {
+    const { id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy } = each;
+    const { before, after, isRequested, cancelBy } = each;
+    return {
+      ...{ id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy },
+      ...{ before, after, isRequested, cancelBy, due: last.get(id) === each ? dueOf(each) : undefined },
+    };
+  });
   await transaction.query(
-    `WITH command AS (
-       UPDATE commands SET approver = $2, state = $3, awaits = $4, is_final = $5, number = $6, changed_ms = $7,
-         code = $8, message = $9, confirmed_by = $10, value_before = $11, value_after = $12, is_requested = $13,
-         cancel_by = $14, due_ms = $15
-       WHERE id = $1
+    `WITH transition AS (
+       SELECT * FROM jsonb_to_recordset($1::jsonb) AS listed (id text, approver text, state text, awaits text,
+         "isFinal" boolean, number integer, changed double precision, code text, message text, "confirmedBy" text,
+         "before" jsonb, "after" jsonb, "isRequested" boolean, "cancelBy" text, due double precision)
+     ), command AS (
+       UPDATE commands SET approver = transition.approver, state = transition.state, awaits = transition.awaits,
+         is_final = transition."isFinal", number = transition.number, changed_ms = transition.changed,
+         code = transition.code, message = transition.message, confirmed_by = transition."confirmedBy",
+         value_before = transition."before", value_after = transition."after",
+         is_requested = transition."isRequested", cancel_by = transition."cancelBy", due_ms = transition.due
+        FROM transition
+       WHERE commands.id = transition.id AND commands.id = ANY ($2::text[]) AND transition.due IS NOT NULL
      )
      INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
-     SELECT $1, * FROM unnest($16::integer[], $17::text[], $18::text[], $19::double precision[], $20::text[],
-       $21::text[], $22::boolean[])`,
-    [
-      ...[id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy, jsonOf(before)],
-      ...[jsonOf(after), isRequested, cancelBy, dueMs],
-      ...[each((command) => command.number), each((command) => command.state), each((command) => command.awaits)],
-      ...[each((command) => command.changed), each((command) => command.code), each((command) => command.message)],
-      each((command) => command.isFinal),
-    ],
+     SELECT id, number, state, awaits, changed, code, message, "isFinal" FROM transition`,
+    // The IDs are there twice: PostgreSQL expects 100 rows of JSON, for which it would read a small table whole.
+    [JSON.stringify(rows), [...last.keys()]],
   );
 }
 
-function jsonOf(value: CommandValue | undefined): string | null {
-  return value === undefined ? null : JSON.stringify(value);
+/** A command that is about to be requested of a node. */
+export interface NodeRequest {
+  readonly command: Command;
+  readonly node: string;
 }
 
 /**
- * Notes that a command is requested of a node from now on. Resolves with false if it may not be: another process works
- * on it, it has changed, it was requested before, or another subject has a lease, which may have been granted since the
- * command was claimed.
+ * Notes that commands are requested of nodes from now on. Resolves with the IDs of those that may be. The others may
+ * not: another process works on the command, it has changed, it was requested before, or another subject has a lease,
+ * which may have been granted since the command was claimed.
  */
 export async function noteRequested(
   queryable: Queryable,
-  { id, number, device }: Command,
-  request: { readonly node: string; readonly worker: string; readonly nowMs: number },
-): Promise<boolean> {
-  const { node, worker, nowMs } = request;
-  const { rowCount } = await queryable.query(
-    `UPDATE commands SET is_requested = true, node = $3
-      WHERE id = $1 AND number = $2 AND worker = $4 AND NOT is_final AND NOT is_requested AND awaits <> 'confirmation'
+  requests: readonly NodeRequest[],
+  worker: string,
+  nowMs: number,
+): Promise<ReadonlySet<string>> {
+  const items = requests.map(({ command: { id, number, device }, node }) => {
+    return { id, number, node, scopes: scopesOver(device) };
+  });
+  const { rows } = await queryable.query<{ id: string }>(
+    `UPDATE commands SET is_requested = true, node = request.node
+       FROM jsonb_to_recordset($1::jsonb) AS request (id text, number integer, node text, scopes text[])
+      WHERE commands.id = request.id AND commands.id = ANY ($4::text[])
+        AND commands.number = request.number AND commands.worker = $2
+        AND NOT commands.is_final AND NOT commands.is_requested AND commands.awaits <> 'confirmation'
         AND NOT EXISTS (
           SELECT 1 FROM leases
-           WHERE scope = ANY ($5::text[]) AND until_ms > $6
-             AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))`,
-    [id, number, node, worker, scopesOver(device), nowMs],
+           WHERE scope = ANY (request.scopes) AND until_ms > $3
+             AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))
+      RETURNING commands.id`,
+    [JSON.stringify(items), worker, nowMs, requests.map(({ command }) => command.id)],
   );
-  return rowCount === 1;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /**
@@ -159,22 +241,24 @@ const isNextSql = `(state NOT IN ('accepted', 'queued') OR NOT EXISTS (
    WHERE earlier.device = command.device AND earlier.position < command.position AND NOT earlier.is_final
      AND earlier.state IN ('accepted', 'queued') AND earlier.awaits <> 'confirmation'))`;
 
-/** Claims the next command of a device that is to be sent, if no process works on it. */
+/**
+ * Claims the command of each device whose turn it is now, after the one before it. Not one that was claimed before: a
+ * process works on it, or it is due again at its time, as one that waits for its device.
+ */
 export async function claimNextOf(
   queryable: Queryable,
-  device: string,
+  devices: readonly string[],
   worker: string,
   untilMs: number,
-): Promise<Command | undefined> {
+): Promise<readonly Command[]> {
   const sql = `UPDATE commands SET worker = $2, due_ms = $3
     WHERE id IN (
       SELECT id FROM commands AS command
-       WHERE device = $1 AND NOT is_final AND state IN ('accepted', 'queued') AND awaits <> 'confirmation'
-         AND NOT is_requested
-         AND ${isNextSql}
-       ORDER BY position LIMIT 1 FOR UPDATE SKIP LOCKED)
+       WHERE device = ANY ($1::text[]) AND NOT is_final AND state IN ('accepted', 'queued') AND awaits = ''
+         AND worker = '' AND ${isNextSql}
+       FOR UPDATE SKIP LOCKED)
     RETURNING ${columns}`;
-  return (await commandsOf(queryable, sql, [device, worker, untilMs]))[0];
+  return commandsOf(queryable, sql, [devices, worker, untilMs]);
 }
 
 /**
@@ -238,17 +322,6 @@ export async function transitionsOf(
   const sql = `SELECT number, state, awaits, at_ms AS changed, code, message, is_final AS "isFinal"
     FROM command_transitions WHERE command = $1 ORDER BY number`;
   return (await queryable.query<Command>(sql, [id])).rows;
-}
-
-/** Open commands of a device: all of them, and those that are sent before a later one may be. */
-export async function countOpenOf(
-  queryable: Queryable,
-  device: string,
-): Promise<{ readonly open: number; readonly waiting: number }> {
-  const sql = `SELECT count(*) AS open,
-      count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
-    FROM commands WHERE device = $1 AND NOT is_final`;
-  return (await queryable.query<{ open: number; waiting: number }>(sql, [device])).rows[0]!;
 }
 
 /** Makes the commands of a process that stops due, so that another one works on them at once. */

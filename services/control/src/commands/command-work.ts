@@ -5,17 +5,18 @@ import { outcomePattern } from '@tailrace/protocol/command-subject';
 import { type CommandOutcome, decodeCommandOutcome, isFinal } from '@tailrace/protocol/device-command';
 import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { controlItself } from '../audit/audit-entry.ts';
+import { Batches } from '../batches.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { ControlTracing } from '../control-tracing.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
-import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
+import { applyAll, type ChangedCommand, type CommandEvents, nextCheckOf, workTimes } from './command-acts.ts';
 import { type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   claimDue,
   claimNextOf,
   findCommand,
+  type NodeRequest,
   noteRequested,
   postpone,
   releaseCommands,
@@ -23,7 +24,7 @@ import {
   wakeDevices,
   wakeForgotten,
 } from './command-store.ts';
-import { IngestClient } from './ingest-client.ts';
+import { type FoundNode, IngestClient } from './ingest-client.ts';
 
 const { SessionClaim, SessionState } = tailrace.v1;
 
@@ -48,6 +49,11 @@ const warningEveryMs = 60_000;
 /** Replies after which a node may have received the command. All others are refusals by it. */
 const doubtful: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'closed', 'internal', 'canceled']);
 
+/** What has happened to a command, until it is applied. Then it has the outcomes that have come meanwhile, too. */
+interface PendingEvents extends CommandEvents {
+  events: readonly CommandEvent[];
+}
+
 export interface CommandWorkOptions {
   readonly context: ControlContext;
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
@@ -67,19 +73,24 @@ export interface CommandWorkOptions {
  *
  * A command passes `#dispatch`, which finds the ingest node of its device and requests it there; `#onOutcome`, with
  * what the node publishes; and `#check`, which requests the outcome of a node if none has come, also after a restart.
- * The steps of one command follow each other.
+ * The steps of one command follow each other. What several commands need at one moment is one statement or transaction.
  */
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
+  readonly #changes: Batches<PendingEvents, ChangedCommand>;
+  readonly #requests: Batches<NodeRequest, boolean>;
+  readonly #turns: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
   /** Devices of the commands that this process has requested or checked. */
   readonly #followed = new Map<string, string>();
   /** The last step of each command with steps. */
   readonly #steps = new Map<string, Promise<void>>();
-  /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
+  /** Outcomes that wait for a transaction: that of the step before them, or one of their own. A command has a few. */
   readonly #outcomes = new Map<string, CommandOutcome[]>();
   readonly #opened = new Set<string>();
+  /** When the last sessions were opened, by the monotonic clock, ms. By device, the first one first. */
+  readonly #openedMs = new Map<string, number>();
   readonly #warning: LimitedWarning;
   readonly #timers: Timer[] = [];
   #wakeTimer: Timer | undefined;
@@ -90,7 +101,25 @@ export class CommandWork {
   constructor(options: CommandWorkOptions) {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
-    const { logger, clock } = options.context;
+    const { logger, clock, database, worker } = options.context;
+    this.#changes = new Batches({
+      run: (items) => {
+        for (const item of items) item.events = [...item.events, ...eventsOf(...this.#takeOutcomes(item.id))];
+        return applyAll(options.context, items);
+      },
+    });
+    this.#requests = new Batches({
+      async run(items) {
+        const noted = await noteRequested(database, items, worker, clock.now());
+        return items.map(({ command }) => noted.has(command.id));
+      },
+    });
+    this.#turns = new Batches({
+      async run(devices) {
+        const claimed = await claimNextOf(database, devices, worker, clock.now() + workTimes.claimMs);
+        return devices.map((device) => claimed.find((command) => command.device === device));
+      },
+    });
     const sentence = 'commands cannot be worked on, retrying';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
@@ -135,6 +164,15 @@ export class CommandWork {
   /** Works on a command that this process has claimed. */
   take(command: Command): void {
     void this.#step(command.id, () => this.#work(command));
+  }
+
+  /** Works on the command of a device that waits behind another one, if its turn has come. */
+  takeNext(device: string): void {
+    // One after the other of a device, so that two of them do not claim the same command.
+    void this.#step(`next of ${device}`, async () => {
+      const next = await this.#turns.add(device);
+      if (next !== undefined) this.take(next);
+    });
   }
 
   /** Claims due commands now, and works on them. */
@@ -198,40 +236,38 @@ export class CommandWork {
       const message = `its deadline has passed: it was not ${missing}`;
       await this.#apply(command.id, [{ kind: 'deadline_passed', message }]);
     } else if (awaits !== 'confirmation') await this.#dispatch(command);
-    // Beside the further steps of this one.
-    void this.#step(`next of ${device}`, async () => {
-      const { database, worker, clock } = this.#options.context;
-      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
-      if (next !== undefined) this.take(next);
-    });
+    this.takeNext(device);
   }
 
   /** Requests a command of the node that has its device, and of the next one if the device has moved. */
   async #dispatch(command: Command): Promise<void> {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
-    if (await this.#isRefusedByLease(command)) return;
-    let node = await this.#nodeOf(command);
+    const startedMs = clock.monotonic();
+    let found = await this.#nodeOf(command);
     let current = command;
-    for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
+    for (let tries = 0; found !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await noteRequested(database, current, { node, worker, nowMs: clock.now() }))) {
+      if (!(await this.#requests.add({ command: current, node: found.node }))) {
         // Another process works on it, or a lease was granted meanwhile.
         await this.#isRefusedByLease(command);
         return;
       }
-      const outcome = await this.#requested(current, node);
+      const outcome = await this.#requested(current, found);
       if (outcome === undefined) return;
       current = await this.#apply(id, eventsOf(outcome));
       if (current.state !== 'queued') return;
-      node = outcome.holder === '' ? undefined : outcome.holder;
-      if (current.awaits === '' && node === undefined)
+      found = await this.#heldBy(current, outcome.holder);
+      if (current.awaits === '' && found === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
+    if (await this.#isRefusedByLease(command)) return;
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+    // Its device has connected before it was stored that the command waits for that.
+    if ((this.#openedMs.get(via || device) ?? Number.NEGATIVE_INFINITY) >= startedMs) this.#wakeLater(via || device);
   }
 
   /** Fails a command whose device is under the lease of another subject. */
@@ -261,7 +297,7 @@ export class CommandWork {
   }
 
   /** Resolves with the node; undefined if none has the device, or it cannot be found out now. */
-  async #nodeOf({ via, device, id }: Command): Promise<string | undefined> {
+  async #nodeOf({ via, device, id }: Command): Promise<FoundNode | undefined> {
     const { clock, worker, database } = this.#options.context;
     try {
       return await this.#ingest.find(via || device);
@@ -272,13 +308,20 @@ export class CommandWork {
     }
   }
 
+  /** Resolves with the node that another one has named; undefined for none, or if it is not found there yet. */
+  async #heldBy(command: Command, holder: string): Promise<FoundNode | undefined> {
+    if (holder === '' || command.fence === 0) return holder === '' ? undefined : { node: holder, session: 0 };
+    const found = await this.#nodeOf(command);
+    return found?.node === holder ? found : undefined;
+  }
+
   /** Resolves with the outcome of a request; undefined if the node may have received it, and has not replied. */
-  async #requested(command: Command, node: string): Promise<CommandOutcome | undefined> {
+  async #requested(command: Command, found: FoundNode): Promise<CommandOutcome | undefined> {
     const { clock, database, worker } = this.#options.context;
     const span = this.#options.tracing.sent(command);
     const traceparent = span.traceparent || command.traceparent;
     try {
-      return await this.#ingest.command({ ...command, traceparent }, node, clock.now());
+      return await this.#ingest.command({ ...command, traceparent }, found, clock.now());
     } catch (thrown) {
       span.fail(thrown);
       const { code, message } = tailraceErrorFrom(thrown);
@@ -287,7 +330,7 @@ export class CommandWork {
         return undefined;
       }
       const { id, device } = command;
-      const fields = { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '' };
+      const fields = { id, device, time: clock.now(), node: found.node, session: 0, attempt: 0, holder: '' };
       return { ...fields, state: 'failed', code, message };
     } finally {
       span.end();
@@ -318,16 +361,13 @@ export class CommandWork {
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged, tracing } = this.#options;
     const startedMs = context.clock.monotonic();
-    let former = -1;
-    const command = await applyEvents(context, id, events, controlItself, (before) => {
-      former = before.number;
-      return {};
-    });
-    if (command.isFinal) this.#followed.delete(id);
-    if (command.number === former) return command;
-    onChanged?.(command);
-    if (events[0]?.kind === 'outcome') tracing.changed(command, context.clock.monotonic() - startedMs);
-    return command;
+    const item: PendingEvents = { id, events };
+    const { before, after } = await this.#changes.add(item);
+    if (after.isFinal) this.#followed.delete(id);
+    if (after.number === before.number) return after;
+    onChanged?.(after);
+    if (item.events.at(-1)?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
+    return after;
   }
 
   #onOutcome(outcome: CommandOutcome): void {
@@ -349,7 +389,10 @@ export class CommandWork {
     });
   }
 
-  /** Applies an outcome together with those that come before its turn, in one transaction. */
+  /**
+   * Applies an outcome together with those of the same command that come before its turn, and with what the step before
+   * applies, such as the reply of the node: a device often answers before that has its transaction.
+   */
   #addOutcome(outcome: CommandOutcome): void {
     const { id } = outcome;
     const waiting = this.#outcomes.get(id);
@@ -359,15 +402,28 @@ export class CommandWork {
     }
     this.#outcomes.set(id, [outcome]);
     void this.#step(id, async () => {
-      const outcomes = this.#outcomes.get(id)!;
-      this.#outcomes.delete(id);
-      await this.#apply(id, eventsOf(...outcomes));
+      // Unless the step before has applied them.
+      if (this.#outcomes.has(id)) await this.#apply(id, []);
     });
+  }
+
+  #takeOutcomes(id: string): readonly CommandOutcome[] {
+    const outcomes = this.#outcomes.get(id) ?? [];
+    this.#outcomes.delete(id);
+    return outcomes;
   }
 
   #onClaim(payload: Uint8Array): void {
     const { device, state, fresh } = SessionClaim.decode(payload);
     if (this.#isStopped || state !== SessionState.SESSION_STATE_OPEN || !fresh || !device) return;
+    this.#openedMs.delete(device);
+    this.#openedMs.set(device, this.#options.context.clock.monotonic());
+    if (this.#openedMs.size > wakeDevicesMax) this.#openedMs.delete(this.#openedMs.keys().next().value!);
+    this.#wakeLater(device);
+  }
+
+  #wakeLater(device: string): void {
+    if (this.#isStopped) return;
     if (this.#opened.size < wakeDevicesMax) this.#opened.add(device);
     this.#wakeTimer ??= this.#options.context.clock.after(wakeMs, () => void this.#wakeOpened());
   }

@@ -29,16 +29,20 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   conflict: 409,
   too_large: 413,
   rate_limited: 429,
-  limit_reached: 503,
+  limit_reached: 422,
   unavailable: 503,
   storage_full: 503,
   closed: 503,
   canceled: 409,
 };
 
-/** Returns the HTTP status of an error code. Those without one are internal errors. */
-export function statusOf(code: ErrorCode): number {
-  return statuses[code] ?? 500;
+/**
+ * Returns the HTTP status of an error. One without a status is internal. A limit that the request itself exceeds, or
+ * that stays until somebody removes something, is 422: a client that repeats requests with 5xx would repeat it in vain.
+ * A limit of what is in progress is 503, as it is free again later.
+ */
+export function statusOf({ code, retryable }: Pick<TailraceError, 'code' | 'retryable'>): number {
+  return code === 'limit_reached' && retryable ? 503 : (statuses[code] ?? 500);
 }
 
 export function errorAnswer({ code, message, retryable }: TailraceError): ErrorAnswer {

@@ -163,7 +163,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
         error = tailraceErrorFrom(failure);
       });
     }
-    const status = statusOf(error.code);
+    const status = statusOf(error);
     // Errors of the sender are not recorded.
     if (status >= 500) spans.get(request)?.fail(thrown);
     if (error.code === 'internal')

@@ -48,6 +48,7 @@ export const errorResponses = {
   403: errorSchema,
   404: errorSchema,
   409: errorSchema,
+  422: errorSchema.describe('A maximum is reached: ask for less, or remove something first.'),
   429: errorSchema,
   503: errorSchema,
 } as const;

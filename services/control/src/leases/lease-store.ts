@@ -27,6 +27,12 @@ export async function leaseOver(queryable: Queryable, device: string, nowMs: num
   return rows.find((lease) => isValid(lease, nowMs));
 }
 
+/** Returns the same for a part of a statement, as JSON. `scopes`: those over the device; `nowMs`: the time. */
+export function validLeaseSql(scopes: string, nowMs: string): string {
+  return `(SELECT to_jsonb(valid) FROM (
+    SELECT ${columns} FROM leases WHERE scope = ANY (${scopes}) AND until_ms > ${nowMs} LIMIT 1) AS valid)`;
+}
+
 /** Stores a lease. Resolves with it and its token: a new one if it is 0. */
 export async function storeLease(transaction: Queryable, lease: Lease): Promise<Lease> {
   const { scope, token, holder, acquired, until } = lease;

@@ -16,7 +16,7 @@ test('a process that another one has replaced moves no further rows', async () =
     listen: async () => ({ stop: async () => {} }),
     query: async (sql: string) => {
       if (sql.startsWith('UPDATE outbox_relay SET holder')) return { rows: [], rowCount: holds++ === 0 ? 1 : 0 };
-      if (sql.includes(`topic <> 'devices' ORDER`)) return { rows, rowCount: rows.length };
+      if (sql.startsWith('WITH moved')) return { rows, rowCount: rows.length };
       return { rows: [], rowCount: 0 };
     },
   };
@@ -26,6 +26,7 @@ test('a process that another one has replaced moves no further rows', async () =
       append: async () => {
         // Stops a process that goes on.
         if (++appends > 3) throw new Error('expected one append');
+        await clock.sleep(1_500);
         return [];
       },
     },
@@ -36,7 +37,7 @@ test('a process that another one has replaced moves no further rows', async () =
     },
   });
   await relay.start();
-  await clock.advance(100);
+  await clock.advance(1_700);
   assert.equal(appends, 1);
   assert.equal(holds, 2);
   await relay.stop();

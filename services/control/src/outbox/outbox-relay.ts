@@ -10,12 +10,24 @@ import { isTailraceError } from '@tailrace/protocol/error';
 const pollMs = 1_000;
 /** How long a process may move rows without renewing that, ms. */
 const holdMs = 5_000;
+/** After this time the row is renewed before the next read, ms: what was read is appended well within `holdMs`. */
+const renewMs = 1_000;
 /** Rows of one append. */
 const batchRowsMax = 500;
 /** Between two counts of all rows, ms. */
 const countEveryMs = 5_000;
 const warningEveryMs = 60_000;
 const channel = 'tailrace_outbox';
+
+function firstRowsSql(condition: string): string {
+  return `(SELECT position, topic, key, value, traceparent FROM outbox
+    WHERE ${condition} AND position <> ALL ($1::bigint[]) ORDER BY position LIMIT ${batchRowsMax})`;
+}
+
+/** Deletes rows that were moved, and reads the first ones of the others. */
+const nextRowsSql = `WITH moved AS (DELETE FROM outbox WHERE position = ANY ($1::bigint[]))
+  SELECT * FROM (${firstRowsSql(`topic <> 'devices'`)} UNION ALL ${firstRowsSql(`topic = 'devices'`)}) AS waiting
+   ORDER BY topic = 'devices', position LIMIT ${batchRowsMax}`;
 
 export interface OutboxRelayOptions {
   readonly database: Database;
@@ -41,10 +53,10 @@ interface OutboxRow {
 /**
  * Moves the rows of the outbox to the log: at least once, in order per key, by one process at a time.
  *
- * A process holds the row of `outbox_relay` for 5 s at a time by the clock of the database. It reads the first rows,
- * appends them, and deletes them when they are durable. No transaction is open meanwhile. A process that is paused
- * between reading and appending may append rows that the next holder has appended, too: so consumers drop a transition
- * whose number they know.
+ * A process holds the row of `outbox_relay` for 5 s at a time by the clock of the database, and renews that after a
+ * second. It reads the first rows, appends them, and deletes them when they are durable, in the statement that reads
+ * the next ones. No transaction is open meanwhile. A process that is paused between reading and appending may append
+ * rows that the next holder has appended, too: so consumers drop a transition whose number they know.
  *
  * Records of the topic of devices come last, and do not count for the limit: an import has up to 200,000 of them, and
  * neither commands nor alarms wait for it.
@@ -61,6 +73,8 @@ export class OutboxRelay {
   #pumping: Promise<void> | undefined;
   #isAgain = false;
   #isHolder = false;
+  /** Before the last statement that has made this process the holder, by the monotonic clock, ms. */
+  #heldMs = Number.NEGATIVE_INFINITY;
   #isNotifying = false;
   #isStopped = true;
   #rows = 0;
@@ -141,7 +155,15 @@ export class OutboxRelay {
         this.#isAgain = false;
         await this.#count();
         if (!(await this.#hold())) return;
-        while (!this.#isStopped && (await this.#move()) === batchRowsMax) if (!(await this.#hold())) return;
+        let rows = await this.#nextRows([]);
+        while (rows.length > 0) {
+          await this.#appendAll(rows);
+          // The read that follows is after all wake-ups so far.
+          this.#isAgain = false;
+          rows = await this.#nextRows(rows);
+          if (this.#isStopped || !(await this.#hold())) return;
+          await this.#count();
+        }
       }
     } catch (error) {
       this.#counts.failures++;
@@ -149,21 +171,27 @@ export class OutboxRelay {
     }
   }
 
+  /** Resolves with whether this process moves rows now. */
   async #hold(): Promise<boolean> {
-    const { database, worker } = this.#options;
+    const { database, worker, clock } = this.#options;
+    const startedMs = clock.monotonic();
+    if (this.#isHolder && startedMs - this.#heldMs < renewMs) return true;
     const now = 'extract(epoch FROM clock_timestamp()) * 1000';
     const sql = `UPDATE outbox_relay SET holder = $1, until_ms = ${now} + $2 WHERE holder = $1 OR until_ms < ${now}`;
     const { rowCount } = await database.query(sql, [worker, holdMs]);
     this.#isHolder = rowCount === 1;
+    this.#heldMs = startedMs;
     return this.#isHolder;
   }
 
-  /** Resolves with the number of rows that were moved. */
-  async #move(): Promise<number> {
-    const { database, topicPrefix } = this.#options;
-    const rows = await this.#firstRows(`topic <> 'devices'`, batchRowsMax);
-    const rest = batchRowsMax - rows.length;
-    if (rest > 0) rows.push(...(await this.#firstRows(`topic = 'devices'`, rest)));
+  /** Deletes rows that are in the log. Resolves with the next ones, those of devices last. */
+  async #nextRows(moved: readonly OutboxRow[]): Promise<readonly OutboxRow[]> {
+    const { rows } = await this.#options.database.query<OutboxRow>(nextRowsSql, [moved.map((row) => row.position)]);
+    this.#counts.moved += moved.length;
+    return rows;
+  }
+
+  async #appendAll(rows: readonly OutboxRow[]): Promise<void> {
     const topics = new Map<string, NewRecord[]>();
     for (const { topic, key, value, traceparent } of rows) {
       const headers = traceparent === '' ? undefined : { traceparent };
@@ -171,16 +199,8 @@ export class OutboxRelay {
       records.push({ key, value, headers });
       topics.set(topic, records);
     }
+    const { topicPrefix } = this.#options;
     await Promise.all([...topics].map(([topic, records]) => this.#append(`${topicPrefix}.${topic}`, records)));
-    if (rows.length === 0) return 0;
-    await database.query('DELETE FROM outbox WHERE position = ANY ($1::bigint[])', [rows.map((row) => row.position)]);
-    this.#counts.moved += rows.length;
-    return rows.length;
-  }
-
-  async #firstRows(condition: string, limit: number): Promise<OutboxRow[]> {
-    const sql = `SELECT position, topic, key, value, traceparent FROM outbox WHERE ${condition} ORDER BY position LIMIT ${limit}`;
-    return [...(await this.#options.database.query<OutboxRow>(sql)).rows];
   }
 
   /** Appends in order. A record that the log refuses by its size is dropped: others would wait for it without end. */

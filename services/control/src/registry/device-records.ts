@@ -43,20 +43,3 @@ export async function appendDeviceRecords(
 function textOf(device: RecordedDevice | undefined): string | undefined {
   return device === undefined || device.state !== 'active' ? undefined : textFromAttributes(device);
 }
-
-/**
- * Inserts the records of all devices, for a topic that has none: it is new, or was lost. Resolves with their number; 0
- * if records wait already. Devices are locked, so that a change at the same time comes before or after.
- */
-export async function appendAllDeviceRecords(transaction: Queryable, nowMs: number): Promise<number> {
-  const waiting = await transaction.query(`SELECT 1 FROM outbox WHERE topic = 'devices' LIMIT 1`);
-  if (waiting.rowCount > 0) return 0;
-  const { rowCount } = await transaction.query(
-    `INSERT INTO outbox (topic, key, value, at_ms)
-     SELECT 'devices', path, convert_to(json_build_object('kind', kind, 'labels', labels)::text, 'UTF8'), $1
-     FROM (SELECT path, kind, labels FROM registry_devices
-           WHERE state = 'active' AND (kind <> '' OR labels <> '{}'::jsonb) ORDER BY path FOR SHARE) AS device`,
-    [nowMs],
-  );
-  return rowCount;
-}

@@ -1,6 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
+import { errorSchema } from '../http/api-error.ts';
 import { errorResponses } from '../http/query.ts';
 import {
   deviceFieldsSchema,
@@ -172,11 +173,16 @@ function registerGroupRoutes(api: Api, registry: Registry): void {
         summary: 'Create or change a group',
         description: `All devices that match it, now or later. ${engineer}`,
         params: byId,
-        body: groupSchema,
+        body: groupSchema.extend({
+          version: z.int().min(0).optional().describe('The version that the change is based on, 0 for a new group.'),
+        }),
         response: { 200: groupBodySchema, ...errorResponses },
       },
     },
-    async (request) => groupBodyOf(await registry.storeGroup(request.requester, request.params.id, request.body)),
+    async (request) => {
+      const { version, ...fields } = request.body;
+      return groupBodyOf(await registry.storeGroup(request.requester, request.params.id, fields, version));
+    },
   );
   api.delete(
     `${path}/:id`,
@@ -214,7 +220,7 @@ function registerImportRoute(api: Api, registry: Registry): void {
             `writable, description. One line for each device or tag. All or nothing. An empty cell changes nothing. ${engineer}`,
           consumes: ['text/csv'],
           querystring: z.strictObject({ dryRun: z.enum(['true', 'false']).default('false') }),
-          response: { 200: importSchema, 422: importSchema, ...errorResponses },
+          response: { ...errorResponses, 200: importSchema, 422: z.union([importSchema, errorSchema]) },
         },
       },
       async (request, reply) => {

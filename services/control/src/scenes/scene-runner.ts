@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Listening, Transaction } from '@tailrace/database/database';
+import type { Listening } from '@tailrace/database/database';
 import type { Timer } from '@tailrace/platform/clock';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { controlItself } from '../audit/audit-entry.ts';
+import { Batches } from '../batches.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import type { Requester } from '../requester.ts';
@@ -20,18 +21,19 @@ import {
   workOf,
 } from './scene-run.ts';
 import {
-  claimRun,
   deleteOldRuns,
   dueRuns,
   failRun,
-  findRun,
+  findRuns,
   postponeRun,
+  type RunChange,
   type RunCommand,
+  releaseRuns,
   runChannel,
   runCommands,
   type StoredRun,
-  storeRun,
-  tryLockRun,
+  storeRuns,
+  tryLockRuns,
 } from './scene-store.ts';
 import { type Scenes, sceneAct, sceneRunOf } from './scenes.ts';
 
@@ -92,13 +94,32 @@ export const runnerTimes = {
   cleanMs: 600_000,
 } as const;
 
-/** Runs that this process works on at once. */
-const concurrentMax = 8;
+/** Runs that this process works on at once. Those of one moment are advanced in one transaction. */
+const concurrentMax = 32;
 /** Commands of one run that are submitted at once. */
 const submissionsMax = 16;
 /** Final runs that are kept, and those that one statement deletes. */
 const keptRunsMax = 10_000;
 const deletedRunsMax = 1_000;
+
+/** Plan and snapshot of a run that has none yet. */
+type PreparedRun = Pick<SceneRun, 'plan' | 'snapshot'>;
+
+/** A run that is to be advanced. */
+interface Pass {
+  readonly id: string;
+  readonly refusals: readonly RunEvent[];
+  readonly prepared: PreparedRun | undefined;
+}
+
+/** What is to be submitted for a run. */
+interface RunWork {
+  readonly stored: StoredRun;
+  readonly work: readonly ActiveCommand[];
+  /** By key of the step. */
+  readonly known: ReadonlyMap<string, RunCommand>;
+  readonly isClaimed: boolean;
+}
 
 /**
  * Works on the runs of scenes: prepares them, submits what `workOf` requests, and applies what has become of the
@@ -107,6 +128,9 @@ const deletedRunsMax = 1_000;
  */
 export class SceneRunner {
   readonly #options: SceneRunnerOptions;
+  readonly #reads: Batches<string, StoredRun | undefined>;
+  readonly #passes: Batches<Pass, RunWork | undefined>;
+  readonly #releases: Batches<string, string>;
   /** By run. */
   readonly #working = new Map<string, Promise<void>>();
   readonly #again = new Set<string>();
@@ -118,6 +142,20 @@ export class SceneRunner {
 
   constructor(options: SceneRunnerOptions) {
     this.#options = options;
+    const { database, worker } = options.context;
+    this.#reads = new Batches({
+      async run(ids) {
+        const found = await findRuns(database, ids);
+        return ids.map((id) => found.get(id));
+      },
+    });
+    this.#passes = new Batches({ run: (passes) => this.#advanceAll(passes) });
+    this.#releases = new Batches({
+      async run(ids) {
+        await releaseRuns(database, ids, worker);
+        return ids;
+      },
+    });
   }
 
   /** Runs that this process works on now. */
@@ -185,13 +223,15 @@ export class SceneRunner {
     const { context } = this.#options;
     try {
       let refusals: readonly RunEvent[] = [];
-      // Each pass submits what the one before has started; a scene has at most 500 steps.
+      // Each pass submits what a refusal has started; a scene has at most 500 steps.
       for (let n = 0; n < 1_000; n++) {
         const step = await this.#advance(id, refusals);
         if (step === undefined) return;
         refusals = await this.#submit(step.stored, step.work, step.known);
-        if (step.work.length === 0 || (refusals.length === 0 && step.work.every(({ key }) => step.known.has(key))))
-          return;
+        if (refusals.length > 0) continue;
+        // What becomes of its commands wakes it, also what has already.
+        if (step.isClaimed) await this.#releases.add(id);
+        return;
       }
     } catch (error) {
       const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
@@ -204,53 +244,46 @@ export class SceneRunner {
    * Applies what has become of the commands of a run, and stores it. Resolves with what is to be submitted; undefined
    * if the run is final, or another process works on it.
    */
-  async #advance(
-    id: string,
-    refusals: readonly RunEvent[],
-  ): Promise<
-    | {
-        readonly stored: StoredRun;
-        readonly work: readonly ActiveCommand[];
-        /** By key of the step. */
-        readonly known: ReadonlyMap<string, RunCommand>;
-      }
-    | undefined
-  > {
-    const { context } = this.#options;
+  async #advance(id: string, refusals: readonly RunEvent[]): Promise<RunWork | undefined> {
     const prepared = await this.#prepared(id);
-    if (prepared === 'failed') return undefined;
-    return await act(context, async (transaction) => {
-      const nowMs = context.clock.now();
-      const stored = await tryLockRun(transaction, id, context.worker, nowMs);
-      if (stored === undefined) return { result: undefined, acts: [] };
-      const before =
-        sceneRunOf(stored) ??
-        (prepared && createSceneRun(id, prepared.plan, stored.requester.subject, prepared.snapshot));
-      if (before === undefined) return { result: undefined, acts: [] };
-      const known = await this.#knownCommands(transaction, stored, workOf(before));
-      let { run, wakeMs = Number.POSITIVE_INFINITY } = advance(before, { kind: 'resume' }, nowMs);
-      for (const event of [...refusals, ...eventsOf(known)])
-        ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
-      const isFinal = isRunFinal(run.state);
-      const dueMs = Math.min(wakeMs, nowMs + runnerTimes.checkMs);
-      await storeRun(transaction, run, isFinal, nowMs, dueMs);
-      const work = workOf(run);
-      // Two processes would submit the same commands: without harm, and with refusals in the audit.
-      const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
-      await claimRun(transaction, id, isClaimed ? context.worker : '', nowMs + runnerTimes.claimMs);
-      const acts = isFinal ? [finishedAct(run, nowMs)] : [];
-      return { result: isFinal ? undefined : { stored, work, known }, acts };
-    });
+    return prepared === 'failed' ? undefined : await this.#passes.add({ id, refusals, prepared });
   }
 
-  async #knownCommands(
-    transaction: Transaction,
-    stored: StoredRun,
-    work: readonly ActiveCommand[],
-  ): Promise<ReadonlyMap<string, RunCommand>> {
-    const keys = new Map(work.map(({ key }) => [commandKey(stored.id, key), key]));
-    const commands = await runCommands(transaction, stored.requester.subject, [...keys.keys()]);
-    return new Map([...commands].map(([key, command]) => [keys.get(key)!, command]));
+  async #advanceAll(passes: readonly Pass[]): Promise<readonly (RunWork | undefined)[]> {
+    const { context } = this.#options;
+    return await act(context, async (transaction) => {
+      const nowMs = context.clock.now();
+      const ids = passes.map(({ id }) => id);
+      const locked = await tryLockRuns(transaction, ids, context.worker, nowMs);
+      const runs = passes.map((pass) => lockedRun(locked.get(pass.id), pass));
+      const keys = runs.flatMap((run) => (run === undefined ? [] : keysOf(run.stored, run.before)));
+      const commands = await runCommands(transaction, keys);
+      const changes: RunChange[] = [];
+      const acts: Act[] = [];
+      const result = runs.map((found, index): RunWork | undefined => {
+        if (found === undefined) return undefined;
+        const { stored, before } = found;
+        const known = new Map(
+          keysOf(stored, before).flatMap(({ step, key }) => {
+            const command = commands.get(key);
+            return command === undefined ? [] : [[step, command] as const];
+          }),
+        );
+        let { run, wakeMs = Number.POSITIVE_INFINITY } = advance(before, { kind: 'resume' }, nowMs);
+        for (const event of [...passes[index]!.refusals, ...eventsOf(known)])
+          ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
+        const isFinal = isRunFinal(run.state);
+        const work = workOf(run);
+        // Two processes would submit the same commands: without harm, and with refusals in the audit.
+        const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
+        const claim = { worker: isClaimed ? context.worker : '', untilMs: nowMs + runnerTimes.claimMs };
+        changes.push({ run, isFinal, nowMs, dueMs: Math.min(wakeMs, nowMs + runnerTimes.checkMs), claim });
+        if (isFinal) acts.push(finishedAct(run, nowMs));
+        return isFinal ? undefined : { stored, work, known, isClaimed };
+      });
+      await storeRuns(transaction, changes);
+      return { result, acts };
+    });
   }
 
   /** Submits and cancels. Resolves with the events of what was refused. Rejects for an error that may pass. */
@@ -318,11 +351,9 @@ export class SceneRunner {
    * Resolves with plan and snapshot of a run that has none yet; undefined if it has; `failed` if it cannot have a plan.
    * Rejects for an error that may pass.
    */
-  async #prepared(
-    id: string,
-  ): Promise<{ readonly plan: ScenePlan; readonly snapshot: SceneRun['snapshot'] } | 'failed' | undefined> {
-    const { context, scenes } = this.#options;
-    const stored = await findRun(context.database, id);
+  async #prepared(id: string): Promise<PreparedRun | 'failed' | undefined> {
+    const { scenes } = this.#options;
+    const stored = await this.#reads.add(id);
     if (stored?.state !== 'preparing') return undefined;
     try {
       const plan = stored.plan ?? (await scenes.plan(stored.requester, stored.scene, stored.params));
@@ -339,7 +370,7 @@ export class SceneRunner {
     const { context } = this.#options;
     await act(context, async (transaction) => {
       const nowMs = context.clock.now();
-      const locked = await tryLockRun(transaction, stored.id, context.worker, nowMs);
+      const locked = (await tryLockRuns(transaction, [stored.id], context.worker, nowMs)).get(stored.id);
       if (locked?.state !== 'preparing') return { result: undefined, acts: [] };
       await failRun(transaction, stored.id, { code, message }, nowMs);
       const details = { run: stored.id, state: 'failed', code, message };
@@ -375,6 +406,26 @@ export class SceneRunner {
 /** Returns the sender's key of a command. The trigger of the table of commands reads the run from it. */
 export function commandKey(run: string, step: string): string {
   return `scene/${run}/${createHash('sha256').update(step).digest('hex').slice(0, 16)}`;
+}
+
+/** Returns a locked run with its state; undefined: it cannot be advanced now. */
+function lockedRun(
+  stored: StoredRun | undefined,
+  { prepared }: Pass,
+): { readonly stored: StoredRun; readonly before: SceneRun } | undefined {
+  if (stored === undefined) return undefined;
+  const { id, requester } = stored;
+  const before =
+    sceneRunOf(stored) ?? (prepared && createSceneRun(id, prepared.plan, requester.subject, prepared.snapshot));
+  return before && { stored, before };
+}
+
+/** Returns the keys of the commands that a run waits for. */
+function keysOf(
+  { id, requester }: StoredRun,
+  run: SceneRun,
+): readonly { readonly step: string; readonly sender: string; readonly key: string }[] {
+  return workOf(run).map(({ key }) => ({ step: key, sender: requester.subject, key: commandKey(id, key) }));
 }
 
 function eventsOf(commands: ReadonlyMap<string, RunCommand>): readonly RunEvent[] {

@@ -149,7 +149,16 @@ async function runsOf(queryable: Queryable, rest: string, parameters: readonly u
 }
 
 export async function findRun(queryable: Queryable, id: string): Promise<StoredRun | undefined> {
-  return (await runsOf(queryable, 'WHERE id = $1', [id]))[0];
+  return (await findRuns(queryable, [id])).get(id);
+}
+
+/** As `findRun`, of several ones, by ID. */
+export async function findRuns(queryable: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, StoredRun>> {
+  return byId(await runsOf(queryable, 'WHERE id = ANY ($1::text[])', [ids]));
+}
+
+function byId(runs: readonly StoredRun[]): ReadonlyMap<string, StoredRun> {
+  return new Map(runs.map((run) => [run.id, run]));
 }
 
 export async function findRunByKey(queryable: Queryable, key: string): Promise<StoredRun | undefined> {
@@ -161,22 +170,26 @@ export async function lockRun(transaction: Queryable, id: string): Promise<Store
   return (await runsOf(transaction, 'WHERE id = $1 FOR UPDATE', [id]))[0];
 }
 
-/** As `lockRun`; undefined also for a final run, and for one on which another process works. */
-export async function tryLockRun(
+/** As `lockRun`, of several ones, by ID. Without final ones, and those on which another process works. */
+export async function tryLockRuns(
   transaction: Queryable,
-  id: string,
+  ids: readonly string[],
   worker: string,
   nowMs: number,
-): Promise<StoredRun | undefined> {
-  const rest = `WHERE id = $1 AND NOT is_final AND (claimed_by IN ('', $2) OR claimed_until_ms < $3)
+): Promise<ReadonlyMap<string, StoredRun>> {
+  const rest = `WHERE id = ANY ($1::text[]) AND NOT is_final AND (claimed_by IN ('', $2) OR claimed_until_ms < $3)
     FOR UPDATE SKIP LOCKED`;
-  return (await runsOf(transaction, rest, [id, worker, nowMs]))[0];
+  return byId(await runsOf(transaction, rest, [ids, worker, nowMs]));
 }
 
-/** Until a time, other processes leave the run alone. `worker` '': they may take it at once. */
-export async function claimRun(transaction: Queryable, id: string, worker: string, untilMs: number): Promise<void> {
-  const sql = 'UPDATE scene_runs SET claimed_by = $2, claimed_until_ms = $3 WHERE id = $1';
-  await transaction.query(sql, [id, worker, untilMs]);
+/**
+ * Lets other processes work on runs that were claimed, after their commands were submitted. Not on one that a
+ * transaction has locked: it wakes the run, or the next pass releases it.
+ */
+export async function releaseRuns(queryable: Queryable, ids: readonly string[], worker: string): Promise<void> {
+  const sql = `UPDATE scene_runs SET claimed_by = '' WHERE id IN (
+    SELECT id FROM scene_runs WHERE id = ANY ($1::text[]) AND claimed_by = $2 FOR UPDATE SKIP LOCKED)`;
+  await queryable.query(sql, [ids, worker]);
 }
 
 /** Resolves with runs that are due, and when the next one is, epoch ms; infinite: none is active. */
@@ -238,21 +251,35 @@ export async function isUndone(queryable: Queryable, id: string): Promise<boolea
   return (await queryable.query(sql, [id])).rowCount > 0;
 }
 
-/** Stores a run after an event. `dueMs`: when it is worked on again. */
-export async function storeRun(
-  transaction: Queryable,
-  { id, plan, snapshot, state, by, ...progress }: SceneRun,
-  isFinal: boolean,
-  nowMs: number,
-  dueMs: number,
-): Promise<void> {
+/** A run after an event. */
+export interface RunChange {
+  readonly run: SceneRun;
+  readonly isFinal: boolean;
+  readonly nowMs: number;
+  /** When it is worked on again, epoch ms. */
+  readonly dueMs: number;
+  /** The process that submits its commands, which others leave alone until a time. Default: as it is. */
+  readonly claim?: { readonly worker: string; readonly untilMs: number };
+}
+
+/** Stores runs after their events. */
+export async function storeRuns(transaction: Queryable, changes: readonly RunChange[]): Promise<void> {
+  if (changes.length === 0) return;
+  const items = changes.map(({ run, isFinal, nowMs, dueMs, claim }) => {
+    const { id, plan, snapshot, state, by, ...progress } = run;
+    return { id, plan, snapshot, state, progress, isFinal, nowMs, dueMs, ...claim };
+  });
   await transaction.query(
-    `UPDATE scene_runs SET state = $2, is_final = $3, progress = $4, changed_ms = $5, due_ms = $6,
-       plan = coalesce(plan, $7), snapshot = coalesce(snapshot, $8) WHERE id = $1`,
-    [
-      ...[id, state, isFinal, JSON.stringify(progress), nowMs, dueMs],
-      ...[JSON.stringify(plan), JSON.stringify(snapshot)],
-    ],
+    `UPDATE scene_runs SET state = change.state, is_final = change."isFinal", progress = change.progress,
+         changed_ms = change."nowMs", due_ms = change."dueMs",
+         plan = coalesce(scene_runs.plan, change.plan), snapshot = coalesce(scene_runs.snapshot, change.snapshot),
+         claimed_by = coalesce(change.worker, claimed_by),
+         claimed_until_ms = coalesce(change."untilMs", claimed_until_ms)
+       FROM jsonb_to_recordset($1::jsonb) AS change (id text, state text, "isFinal" boolean, progress jsonb,
+         "nowMs" double precision, "dueMs" double precision, plan jsonb, snapshot jsonb, worker text,
+         "untilMs" double precision)
+      WHERE scene_runs.id = change.id`,
+    [JSON.stringify(items)],
   );
 }
 
@@ -299,16 +326,16 @@ export interface RunCommand {
   readonly cancelBy: string;
 }
 
-/** Resolves with those of these keys that the sender has submitted. */
+/** Resolves with the commands that senders have submitted under these keys, by key. */
 export async function runCommands(
   queryable: Queryable,
-  sender: string,
-  keys: readonly string[],
+  keys: readonly { readonly sender: string; readonly key: string }[],
 ): Promise<ReadonlyMap<string, RunCommand>> {
   if (keys.length === 0) return new Map();
   const sql = `SELECT id, key, state, awaits, is_final AS "isFinal", code, message,
       cancel_by AS "cancelBy"
-    FROM commands WHERE sender = $1 AND key = ANY ($2::text[])`;
-  const { rows } = await queryable.query<RunCommand>(sql, [sender, keys]);
+    FROM commands JOIN unnest($1::text[], $2::text[]) AS wanted (sender, key) USING (sender, key)`;
+  const senders = keys.map(({ sender }) => sender);
+  const { rows } = await queryable.query<RunCommand>(sql, [senders, keys.map(({ key }) => key)]);
   return new Map(rows.map((row) => [row.key, row]));
 }

@@ -42,7 +42,7 @@ import {
   type StoredRun,
   type StoredScene,
   storeApprover,
-  storeRun,
+  storeRuns,
   storeScene,
 } from './scene-store.ts';
 
@@ -318,7 +318,7 @@ export async function cancelStoredRun(
     return;
   }
   const { run: canceled } = advance(run, { kind: 'cancel', by }, nowMs);
-  await storeRun(transaction, canceled, isRunFinal(canceled.state), nowMs, 0);
+  await storeRuns(transaction, [{ run: canceled, isFinal: isRunFinal(canceled.state), nowMs, dueMs: 0 }]);
   await transaction.notify(runChannel, stored.id);
 }
 
@@ -333,7 +333,7 @@ async function confirmStoredRun(
     throw new TailraceError('conflict', 'scene run: expected one that is confirming, got one that is preparing');
   const { run: confirmed } = advance(run, { kind: 'confirm', by: approver.subject }, nowMs);
   await storeApprover(transaction, stored.id, approver);
-  await storeRun(transaction, confirmed, false, nowMs, 0);
+  await storeRuns(transaction, [{ run: confirmed, isFinal: false, nowMs, dueMs: 0 }]);
   await transaction.notify(runChannel, stored.id);
 }
 

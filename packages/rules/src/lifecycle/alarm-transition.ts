@@ -1,4 +1,4 @@
-import type { TagValue } from '@tailrace/rules/rule-condition';
+import type { TagValue } from '../rule-condition.ts';
 
 /** States of ISA-18.2 for one rule at one device; `AlarmState` of alarm.proto describes them. */
 export type AlarmState =

@@ -1,6 +1,6 @@
-import type { TagValue } from '@tailrace/rules/rule-condition';
 import type { LifeCycleState } from '../lifecycle/alarm-life-cycle.ts';
 import type { AlarmReading } from '../lifecycle/alarm-transition.ts';
+import type { TagValue } from '../rule-condition.ts';
 import type { DelayedConditionState } from './delayed-condition.ts';
 import type { DuplicateReportsState } from './duplicate-reports.ts';
 import type { SignalsState } from './rule-signals.ts';

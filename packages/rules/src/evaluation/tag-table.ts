@@ -1,5 +1,5 @@
 import type { Reading } from '@tailrace/protocol/reading';
-import type { TagValue } from '@tailrace/rules/rule-condition';
+import type { TagValue } from '../rule-condition.ts';
 
 /** The last value of a tag that some rule reads. */
 export class TagSlot<P> {

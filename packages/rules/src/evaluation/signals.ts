@@ -1,6 +1,6 @@
-import { compileExpression } from '@tailrace/rules/expression';
-import type { DeviceRule } from '@tailrace/rules/rule';
-import { isLow, limitNames, type RuleCondition, type TagValue } from '@tailrace/rules/rule-condition';
+import { compileExpression } from '../expression.ts';
+import type { DeviceRule } from '../rule.ts';
+import { isLow, limitNames, type RuleCondition, type TagValue } from '../rule-condition.ts';
 import { BandSignals } from './band-signals.ts';
 import type { Delays } from './delayed-condition.ts';
 import { RateWindow } from './rate-window.ts';

@@ -1,7 +1,7 @@
-import type { DeviceAttributes } from '@tailrace/rules/device-attributes';
-import { compileExpression } from '@tailrace/rules/expression';
-import { type DeviceRule, type Rule, ruleFor, ruleMatches } from '@tailrace/rules/rule';
+import type { DeviceAttributes } from '../device-attributes.ts';
+import { compileExpression } from '../expression.ts';
 import type { LifeCycleRules } from '../lifecycle/alarm-life-cycle.ts';
+import { type DeviceRule, type Rule, ruleFor, ruleMatches } from '../rule.ts';
 import type { Delays } from './delayed-condition.ts';
 import { isIn, type SignalsKind, signalsOf } from './signals.ts';
 import type { TagValues } from './tag-table.ts';

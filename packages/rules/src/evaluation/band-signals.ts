@@ -1,5 +1,5 @@
-import type { RuleCondition } from '@tailrace/rules/rule-condition';
 import { type BandReading, bandSeverity, LearntBand } from '../anomaly/learnt-band.ts';
+import type { RuleCondition } from '../rule-condition.ts';
 import type { BandSignalsState, Explanation, Signals } from './rule-signals.ts';
 
 /** Whether a tag is outside of the band that was learnt from it. */

@@ -1,11 +1,11 @@
 import type { Report } from '@tailrace/protocol/report';
-import { type RuleInput, ruleFrom } from '@tailrace/rules/rule';
-import type { TagValue } from '@tailrace/rules/rule-condition';
 import type { AlarmOutput } from '../src/alarm-output.ts';
 import { DeviceAlarms } from '../src/device-alarms.ts';
 import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 import { decodeDeviceState, encodeDeviceState } from '../src/evaluation/point-state.ts';
 import type { AlarmAction, AlarmTransition } from '../src/lifecycle/alarm-transition.ts';
+import { type RuleInput, ruleFrom } from '../src/rule.ts';
+import type { TagValue } from '../src/rule-condition.ts';
 
 export const device = 'plant1.oven';
 /** Times in tests are ms after this one. */

@@ -1,5 +1,3 @@
-import type { TagValue } from '@tailrace/rules/rule-condition';
-import { messageFrom } from '@tailrace/rules/rule-message';
 import type { CompiledDeviceRule } from './evaluation/compiled-rule.ts';
 import { DelayedCondition, latenessMs } from './evaluation/delayed-condition.ts';
 import type { EvaluatedTo, Evidence, PointState } from './evaluation/point-state.ts';
@@ -18,6 +16,8 @@ import {
   suppress,
 } from './lifecycle/alarm-life-cycle.ts';
 import type { AlarmCause, AlarmReading, AlarmState } from './lifecycle/alarm-transition.ts';
+import type { TagValue } from './rule-condition.ts';
+import { messageFrom } from './rule-message.ts';
 
 const never = Number.POSITIVE_INFINITY;
 

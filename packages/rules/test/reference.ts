@@ -1,6 +1,6 @@
 import type { Report } from '@tailrace/protocol/report';
-import type { Rule } from '@tailrace/rules/rule';
 import type { AlarmAction, AlarmCause, AlarmState } from '../src/lifecycle/alarm-transition.ts';
+import type { Rule } from '../src/rule.ts';
 
 /**
  * The alarms of one device, once more: written for the comparison with the product, of which it uses only types. It is

@@ -1,12 +1,12 @@
 import type { Report } from '@tailrace/protocol/report';
-import { ruleFrom } from '@tailrace/rules/rule';
 import { DeviceAlarms } from '../src/device-alarms.ts';
 import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
+import { ruleFrom } from '../src/rule.ts';
 
 /**
  * Cost of the evaluation alone: 100,000 pairs of a rule and a device at 10,000 reports/s, in shares of one core.
  *
- *     node --expose-gc services/alarms/test/evaluation-bench.ts
+ *     node --expose-gc packages/rules/test/evaluation-bench.ts
  *
  * 10,000 devices have 10 rules each: four of limits, two with delays, and one each of rate, stale, state and
  * expression. Each report has four tags, so that it evaluates all rules of its device: the worst case. One value in a

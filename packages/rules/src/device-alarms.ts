@@ -126,6 +126,11 @@ export class DeviceAlarms {
     return this.#seq;
   }
 
+  /** Event time of the newest report, epoch ms; 0: none. */
+  get time(): number {
+    return this.#time;
+  }
+
   /** Number of rules. */
   get size(): number {
     return this.#points.length;
