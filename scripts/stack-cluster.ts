@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '@tailrace/platform/clock';
 import { FolderLock } from '@tailrace/platform/folder-lock';
 import { TailraceError } from '@tailrace/protocol/error';
+import { keyFrom } from '@tailrace/standalone/key';
 import { ownerTokens } from '@tailrace/standalone/owner-tokens';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
@@ -22,7 +23,7 @@ export interface StackClusterOptions {
   readonly nodes: number;
   /** For logs, and for the brokers' data where that is kept. */
   readonly data: string;
-  /** Whether the brokers' data outlives the run. */
+  /** Whether the brokers' data, and the key that signs the tokens, outlive the run. */
   readonly keepsData: boolean;
   /** Ingest listens at +2, control at +7, the fanout nodes from +20 on, and each again 1010 above. */
   readonly portBase: number;
@@ -94,7 +95,7 @@ export class StackCluster {
     return this.#databaseUrl;
   }
 
-  /** A token with all rights and roles in this run. */
+  /** A token with all rights and roles. */
   get token(): string {
     return this.#token;
   }
@@ -104,7 +105,7 @@ export class StackCluster {
     return this.#supervisorToken;
   }
 
-  /** The secret that signs the tokens of this run. */
+  /** The secret that signs the tokens: that of the data folder if it is kept, else of this run alone. */
   get tokenSecret(): string {
     return this.#tokenSecret;
   }
@@ -131,7 +132,8 @@ export class StackCluster {
     await Promise.allSettled([kafka, nats]);
     this.#kafka = await kafka;
     this.#nats = await nats;
-    const secret = randomBytes(32).toString('base64url');
+    // A page and a token of the last run stay valid where its data does.
+    const secret = keepsData ? await keyFrom(data) : randomBytes(32).toString('base64url');
     this.#tokenSecret = secret;
     const tokens = await ownerTokens({ secret, owner: 'stack', clock: systemClock });
     this.#token = tokens.owner;

@@ -25,7 +25,9 @@ const cluster = new StackCluster({
   ...{ ...options, keepsData: true, drainMs, print: print },
   ingestSettings: { TAILRACE_MQTT_ENABLED: 'true', TAILRACE_MQTT_PORT: String(options.portBase + mqttOffset) },
   onServiceExit: ({ name, log }, { code, signal }) =>
-    print(`${name} exited with ${signal === null ? `code ${code}` : signal}; see ${log}`),
+    print(
+      `${name} exited with ${signal === null ? `code ${code}` : signal}; see ${log}. To start it again: Ctrl-C, then make stack`,
+    ),
 });
 let stopping: Promise<void> | undefined;
 

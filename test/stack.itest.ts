@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -110,6 +111,12 @@ test('the commands that the stack prints work unchanged: curl publishes, and eac
   }
 });
 
+test('the key that signs the tokens is in the data folder, so that pages and tokens are valid after a restart', async () => {
+  const key = (await readFile(join(data, 'key'), 'utf8')).trim();
+  const [head, body, signature] = endpoints.token.split('.');
+  assert.equal(createHmac('sha256', key).update(`${head}.${body}`).digest('base64url'), signature);
+});
+
 test('control brings a command to a machine of the simulator, which reports its new set point', async () => {
   const { url } = endpoints.control!;
   const device = 'plant1.line2.press1';
@@ -176,7 +183,7 @@ test('when a node exits the terminal shows it in one line, and the page has the 
       const printed = await readFile(join(dir.path, 'stack.log'), 'utf8');
       assert.deepEqual(
         printed.split('\n').filter((each) => each.includes(' exited with ')),
-        [`fanout-0 exited with SIGKILL; see ${log}`],
+        [`fanout-0 exited with SIGKILL; see ${log}. To start it again: Ctrl-C, then make stack`],
       );
     },
     { deadlineMs: 10_000 },

@@ -1,4 +1,4 @@
-/** A rule with this ID replaces the built-in one of floods, for all areas. */
+/** A rule with this ID replaces the built-in one at floods that it matches. No other rule matches a flood. */
 export const floodRuleId = 'alarm-flood';
 
 /**

@@ -22,7 +22,10 @@ before(async () => {
   ingest = new IngestNode('ingest-0', await fixture.bus('ingest-0'));
   await ingest.start();
   engineer = await tokenOf('erik', { roles: ['engineer'] });
-  for (const node of ['c1', 'c2', 'c3']) controls.push(await fixture.start(node));
+  for (const node of ['c1', 'c2', 'c3'])
+    controls.push(
+      await fixture.start(node, { settings: { mailUrl: 'smtp://127.0.0.1:9', mailFrom: 'tailrace@plant.example' } }),
+    );
 });
 
 after(async () => {
@@ -89,6 +92,29 @@ test('processes that change the same scene at once do not make a circle', async 
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 400]);
     for (const id of ['left', 'right']) await ok('PUT', `/v1/scenes/${id}`, wait);
   }
+});
+
+test('of people who create the same at once, one does, and the others are refused', async () => {
+  await ok('PUT', '/v1/scenes/wait', { name: 'x', steps: [{ do: 'wait', ms: 1 }] });
+  const schedule = { name: 'x', scene: 'wait', cron: '0 0 1 1 *', timeZone: 'UTC', version: 0 };
+  const bodies = {
+    'schedules/same': schedule,
+    'registry/groups/first': { name: 'x', patterns: ['plant1.>'], version: 0 },
+    'triggers/same': { name: 'x', scene: 'wait', devices: ['plant1.>'], version: 0 },
+    'notification-targets/same': { target: { kind: 'email', to: ['a@plant.example'] }, version: 0 },
+  };
+  for (const [path, body] of Object.entries(bodies)) {
+    const all = [...controls, ...controls].map((each) => each.request(engineer, 'PUT', `/v1/${path}`, body));
+    const answers = await Promise.all(all);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409, 409, 409, 409], path);
+  }
+  // Without a version in the request, each change is one of its own.
+  const group = { name: 'x', patterns: ['plant1.>'] };
+  const all = [...controls, ...controls].map((each) =>
+    each.request(engineer, 'PUT', '/v1/registry/groups/same', group),
+  );
+  const versions = (await Promise.all(all)).map(({ body }) => body.version);
+  assert.deepEqual(versions.sort(), [1, 2, 3, 4, 5, 6]);
 });
 
 test('of two persons that undo a run at once, one does', async () => {

@@ -60,6 +60,22 @@ const reaches = (id: string, state: string) =>
 
 const sentOf = (device: string) => node.sent.filter((command) => command.device === device);
 
+test('a command with the largest parameters that the audit takes has a final state, and can be canceled', async () => {
+  // Each of these characters has six in JSON.
+  let length = 2_725;
+  const largest = async (fields: object) => {
+    for (; ; length--) {
+      const answer = await submit({ ...fields, params: { text: '\u0001'.repeat(length) } });
+      if (answer.status === 202) return answer.body.id as string;
+      assert.deepEqual([answer.status, answer.body.error.code], [413, 'too_large']);
+    }
+  };
+  const expired = await largest({ device: 'plant1.large1', deadline: Date.now() + 1_500 });
+  const canceled = await largest({ device: 'plant1.large2', deadline: Date.now() + 60_000 });
+  assert.equal((await control.request(anna, 'POST', `/v1/commands/${canceled}/cancel`)).status, 200);
+  await reaches(expired, 'expired final');
+});
+
 test('a command reaches its device, and its states the log, the audit and its sender, each once', async () => {
   const device = 'plant1.press1';
   node.connect(device);
@@ -393,6 +409,33 @@ test('of requests at one moment, each has its own answer', async () => {
       [1, 5, 1],
     ),
   );
+});
+
+test('a device that connects before it is stored that its command waits for it gets the command', async (t) => {
+  const device = 'plant1.press22';
+  const isHeld = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  t.after(() => {
+    node.beforeFind = () => {};
+    released.resolve();
+  });
+  node.beforeFind = async (wanted) => {
+    if (wanted !== device) return;
+    node.beforeFind = () => {};
+    // The store has one connection: what control stores next waits until control has received the session.
+    void fixture.database.transaction(async (transaction) => {
+      await transaction.query('SELECT 1');
+      isHeld.resolve();
+      await released.promise;
+    });
+    await isHeld.promise;
+    setTimeout(() => {
+      node.connect(device);
+      setTimeout(released.resolve, 100);
+    }, 0);
+  };
+  const { body } = await submit({ device });
+  await reaches(body.id, 'done final');
 });
 
 test('a command list has pages, the newest first, of the devices that a person may see', async () => {

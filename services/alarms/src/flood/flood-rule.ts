@@ -14,9 +14,12 @@ export const raisedTag = 'raised_10min';
 
 export { floodRuleId };
 
-/** More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. */
-export const floodRule: CompiledRule = new CompiledRule(
-  ruleFrom({
+/**
+ * More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. Its version is 0, so that
+ * the first version of a rule that replaces it is another one.
+ */
+export const floodRule: CompiledRule = new CompiledRule({
+  ...ruleFrom({
     ...{ id: floodRuleId, version: 1, name: 'Alarm flood', devices: ['>'], priority: 2 },
     condition: {
       kind: 'limits',
@@ -27,7 +30,8 @@ export const floodRule: CompiledRule = new CompiledRule(
     },
     message: '{value} alarms in 10 minutes',
   }),
-);
+  version: 0,
+});
 
 /**
  * Returns the area of a device: the segments of its path, at most `levels`, without the last one. Undefined: its path

@@ -233,6 +233,7 @@ function registerImportRoute(api: Api, registry: Registry): void {
   });
 }
 
+/** Returns a group as the API has it: without its tenant. */
 function groupBodyOf({ tenant, ...group }: Group): z.output<typeof groupBodySchema> {
   return group;
 }

@@ -1,11 +1,12 @@
 import type { Queryable } from '@tailrace/database/database';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { floodRuleId } from '@tailrace/rules/flood-limits';
+import type { Rule } from '@tailrace/rules/rule';
 import { type ActContext, act } from '../control-context.ts';
 import { actsAbout } from '../journal.ts';
-import { assertMaySee, assertRole, type Requester } from '../requester.ts';
+import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
 import type { Scenes } from '../scenes/scenes.ts';
-import { assertVersion, ownOf } from '../stored-by-id.ts';
+import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { type TriggerFields, triggerLimits } from './trigger.ts';
 import {
   countTriggers,
@@ -51,7 +52,8 @@ export class Triggers {
     const { context, scenes } = this.#options;
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
-      await assertRules(transaction, fields.rules);
+      await assertRules(transaction, requester, fields.rules);
+      await lockId(transaction, 'trigger', id);
       const before = await lockTrigger(transaction, id);
       if (before !== undefined) ownOf(requester, 'trigger', id, before);
       assertVersion('trigger', id, version, before?.version);
@@ -85,10 +87,14 @@ export class Triggers {
 /** Returns the audit entry about a trigger. */
 export const triggerAct = actsAbout('trigger');
 
-async function assertRules(queryable: Queryable, rules: readonly string[]): Promise<void> {
-  const sql = `SELECT id FROM rules WHERE id = ANY ($1::text[]) AND body <> ''`;
-  const { rows } = await queryable.query<{ id: string }>(sql, [rules]);
-  const known = new Set([floodRuleId, ...rows.map(({ id }) => id)]);
+/** Throws `invalid_message` for a rule that does not exist, or of devices that the requester may not see. */
+async function assertRules(queryable: Queryable, requester: Requester, rules: readonly string[]): Promise<void> {
+  const sql = `SELECT id, body FROM rules WHERE id = ANY ($1::text[]) AND body <> ''`;
+  const { rows } = await queryable.query<{ id: string; body: string }>(sql, [rules]);
+  const visible = rows.filter(({ body }) => {
+    return (JSON.parse(body) as Rule).devices.some((pattern) => maySee(requester, pattern));
+  });
+  const known = new Set([floodRuleId, ...visible.map(({ id }) => id)]);
   const index = rules.findIndex((id) => !known.has(id));
   if (index < 0) return;
   throw new TailraceError('invalid_message', `rules.${index}: expected the ID of a rule, got ${shown(rules[index])}`);

@@ -358,11 +358,14 @@ test('a new owner knows the report interval of a device that reports seldom', as
   const intervalMs = 600_000;
   await withCluster(['a'], async (cluster, [node]) => {
     const device = devices[0]!;
+    let last = { partition: 0, seq: 0 };
     for (let n = 0; n < 5; n++) {
-      await cluster.append(device, n);
+      last = await cluster.append(device, n);
       await cluster.clock.advance(intervalMs);
     }
     await node!.stop();
+    // So the interval can only come from the checkpoint.
+    await cluster.forget(last.partition, last.seq);
     const successor = await cluster.node('b');
     await settle(cluster);
     const client = successor.client('plant.>');
