@@ -128,11 +128,11 @@ async function sceneRequests(send: Send): Promise<void> {
   await send('PUT /v1/scenes/{id}', id, sceneBody);
   await send('GET /v1/scenes');
   await send('GET /v1/scenes/{id}', id);
-  await send('POST /v1/scenes/{id}/plan', id, {});
-  const run = { id: (await send('POST /v1/scenes/{id}/run', id, {})).id as string };
+  await send('POST /v1/scenes/{id}/plan', id);
+  const run = { id: (await send('POST /v1/scenes/{id}/run', id)).id as string };
   await send('GET /v1/scene-runs');
   await eventually(async () => assert.ok((await send('GET /v1/scene-runs/{id}', run)).final));
-  const { run: undo } = await send('POST /v1/scene-runs/{id}/undo', run, {});
+  const { run: undo } = await send('POST /v1/scene-runs/{id}/undo', run);
   await eventually(async () => assert.ok((await send('GET /v1/scene-runs/{id}', { id: undo.id })).final));
   await send('PUT /v1/scenes/{id}', id, { ...sceneBody, confirmation: 'second_person' });
   const [first, second] = [
@@ -202,12 +202,18 @@ async function notificationRequests(send: Send): Promise<void> {
   await send('DELETE /v1/notification-targets/{id}', id);
 }
 
-test('each route answers a valid request as the document has it', async () => {
+test('each route answers a valid request as the document has it, and refuses it with a query parameter without effect', async () => {
   const all = new Map((await operations()).map((each) => [`${each.method} ${each.path}`, each]));
   const sent = new Set<string>();
   const send: Send = async (operation, values = {}, body = undefined, query = '', token = engineer) => {
     const { method, path, responses } = all.get(operation) ?? assert.fail(`${operation} is not in the document`);
     const place = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name]!)) + query;
+    if (!sent.has(operation))
+      for (const [added, pattern] of unknownQueries(operation)) {
+        const { status, body: answer } = await sendTo(token, method, `${place}${query ? '&' : '?'}${added}`, body);
+        assert.equal(status, 400, `${operation}?${added}: ${status} ${JSON.stringify(answer)}`);
+        assert.match(answer.error.message, pattern, operation);
+      }
     const { status, body: answer } = await sendTo(token, method, place, body);
     assert.ok(status < 300, `${operation} ${place}: ${status} ${JSON.stringify(answer)}`);
     assert.ok(`${status}` in responses, `${operation}: ${status} is in the document`);
@@ -224,9 +230,54 @@ test('each route answers a valid request as the document has it', async () => {
   assert.deepEqual([...all.keys()].sort(), [...sent].sort());
 });
 
+/** Query parameters that a route does not have, each with the message. */
+function unknownQueries(operation: string): readonly (readonly [string, RegExp])[] {
+  const colour = ['colour=red', /query: expected .*, got "colour"/] as const;
+  const version = ['version=1', /query: expected no version here, but in the body, got "version"/] as const;
+  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [colour, version] : [colour];
+}
+
 async function sendTo(token: string, method: string, path: string, body: unknown) {
   if (typeof body !== 'string') return await control.request(token, method, path, body);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'text/csv' };
   const answer = await fetch(control.url + path, { method, headers, body });
-  return { status: answer.status, body: await answer.json() };
+  return { status: answer.status, body: JSON.parse(await answer.text()) };
 }
+
+test('each route with a body refuses a field that it does not have', async () => {
+  for (const { method, path, hasBody } of await operations()) {
+    if (!hasBody || path === '/v1/rules/{id}') continue;
+    const ids: Readonly<Record<string, string>> = {
+      device: press,
+      id: path.includes('/rotate') ? 'a'.repeat(16) : 'x',
+    };
+    const place = path.replace(/\{(\w+)\}/g, (_, name: string) => ids[name]!);
+    const { status, body } = await control.request(engineer, method, place, { nosuch: 1 });
+    assert.equal(status, 400, `${method} ${path}: ${JSON.stringify(body)}`);
+    assert.match(body.error.message, /body: expected .*, got "nosuch"/, `${method} ${path}`);
+  }
+});
+
+test('a body of another type, no JSON, and a path that does not exist are refused with what was expected', async () => {
+  const headers = { authorization: `Bearer ${engineer}` };
+  const send = async (path: string, type: string, body: string) => {
+    const init = { method: 'POST', headers: { ...headers, 'content-type': type }, body };
+    const answer = await fetch(control.url + path, init);
+    return [answer.status, ((await answer.json()) as { error: { message: string } }).error.message];
+  };
+  const form = 'application/x-www-form-urlencoded';
+  assert.deepEqual(await send('/v1/registry/import', form, 'path\na'), [
+    ...[415, `expected Content-Type: text/csv, got ${form}`],
+  ]);
+  assert.deepEqual(await send('/v1/commands', form, '{}'), [
+    ...[415, `expected Content-Type: application/json, got ${form}`],
+  ]);
+  assert.deepEqual(await send('/v1/commands', 'application/json', '{bad'), [400, 'body: expected JSON, got "{bad"']);
+  const { body } = await control.request(engineer, 'GET', '/v1/nosuch');
+  assert.equal(
+    body.error.message,
+    'expected a method and path that exist, as GET /v1/openapi.json has them, got "GET /v1/nosuch"',
+  );
+  const { body: audit } = await control.request(engineer, 'GET', '/v1/audit?from=2026-11-30T17:00:00Z');
+  assert.equal(audit.error.message, 'from: expected milliseconds since 1970, got "2026-11-30T17:00:00Z"');
+});

@@ -43,7 +43,11 @@ test('a rule has versions, and each one reaches its topic', async () => {
   const first = await control.request(engineer, 'PUT', '/v1/rules/hot', body);
   assert.equal(first.status, 200, JSON.stringify(first.body));
   assert.deepEqual([first.body.version, first.body.author], [1, 'erik']);
-  assert.equal((await control.request(engineer, 'PUT', '/v1/rules/hot', body)).status, 409);
+  const unversioned = await control.request(engineer, 'PUT', '/v1/rules/hot', body);
+  assert.deepEqual(
+    [unversioned.status, unversioned.body.error.message],
+    [409, 'rule hot: version: expected 1 in the query, got none'],
+  );
   const second = await control.request(engineer, 'PUT', '/v1/rules/hot?version=1', { ...body, priority: 1 });
   assert.deepEqual([second.body.version, second.body.priority], [2, 1]);
   const other = await tokenOf('eve', { roles: ['engineer'] });

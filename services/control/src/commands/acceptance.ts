@@ -198,7 +198,7 @@ export class Acceptance {
   ): Omit<Command, 'position'> {
     const { key, device, via, name, params, qos, deadline, replaces, onlyIf, seen } = submission;
     const { context, marked } = this.#options;
-    const fence = fenceFor(device, subject, submission.lease, lease);
+    const fence = fenceFor({ device, sender: subject, token: submission.lease }, lease, nowMs);
     return {
       ...{ id: context.uniqueId(), sender: subject, key, device, via, name, params, qos, deadline },
       ...{ accepted: nowMs, fence, replaces, onlyIf, seen, traceparent, approver: '', state: 'accepted' },

@@ -219,10 +219,9 @@ function assertSubmission(submission: CommandSubmission, { subject, traceparent 
   assertCommandId(key);
   assertCommand({ id: key, device, via, name, params, qos, deadline, ...fields });
   const { lifetimeMsMax } = commandLimits;
-  if (deadline <= nowMs || deadline > nowMs + lifetimeMsMax)
-    throw new TailraceError(
-      'invalid_message',
-      `deadline: expected a time after ${nowMs}, by at most ${lifetimeMsMax} ms, got ${deadline}`,
-    );
+  if (deadline <= nowMs || deadline > nowMs + lifetimeMsMax) {
+    const expected = `a time after ${nowMs}, by at most ${lifetimeMsMax / 3_600_000} h, in ms since 1970`;
+    throw new TailraceError('invalid_message', `deadline: expected ${expected}, got ${deadline}`);
+  }
   assertCondition(submission);
 }

@@ -6,7 +6,12 @@ import { routeSchema } from './route.ts';
 import { shownTarget, type TargetSettings, targetSchema } from './target.ts';
 import { newWebhookSecret } from './webhook.ts';
 
-const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, . _ and -, at most 64');
+const idSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'expected 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit',
+  );
 const byId = z.object({ id: idSchema });
 const version = z.int().min(0).optional().describe('The version that the change is based on, 0 for a new one.');
 const changed = {
@@ -39,7 +44,7 @@ export function registerNotificationRoutes(api: Api, admin: NotificationAdmin): 
     {
       schema: {
         ...{ tags, summary: 'Notifications that were given up, the newest 100' },
-        querystring: z.object({ target: idSchema.optional() }),
+        querystring: z.strictObject({ target: idSchema.optional() }),
         response: { 200: z.object({ deadLetters: z.array(deadLetterSchema) }), ...errorResponses },
       },
     },
@@ -70,7 +75,7 @@ function registerTargets(api: Api, admin: NotificationAdmin): void {
     {
       schema: {
         ...{ tags, summary: 'Create or change a target', description: engineer, params: byId },
-        body: z.object({ version, target: targetSchema }),
+        body: z.strictObject({ version, target: targetSchema }),
         response: { 200: shownTargetSchema, ...errorResponses },
       },
     },

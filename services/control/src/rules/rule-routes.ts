@@ -10,8 +10,8 @@ const versionSchema = z.coerce
   .number()
   .int()
   .min(0)
-  .default(0)
-  .describe('The version that was edited; 0: a new rule. Another one is refused with 409.');
+  .optional()
+  .describe('The version that was edited; 0 or none: a new rule. Another one is refused with 409.');
 const forceSchema = z
   .stringbool()
   .default(false)

@@ -39,14 +39,21 @@ export class RuleService {
   }
 
   /**
-   * Stores a rule as its next version. `version`: the one that was edited; 0: a new rule. `isForced`: also ahead of its
+   * Stores a rule as its next version. `edited`: the version that was edited; 0 or undefined: a new rule. `isForced`: also ahead of its
    * devices, if it matches none of the registry. Resolves with the rule. Rejects with `invalid_rule`, `conflict`
    * (another version is the last one), `limit_reached`, and `forbidden` (without the role `engineer`, or the right to
    * see its devices).
    */
-  async put(requester: Requester, id: string, body: object, version: number, isForced = false): Promise<Rule> {
+  async put(
+    requester: Requester,
+    id: string,
+    body: object,
+    edited: number | undefined,
+    isForced = false,
+  ): Promise<Rule> {
     return await orRefused(this.#context, requester, refusedOf(id, 'change'), async () => {
       assertRole(requester, 'engineer');
+      const version = edited ?? 0;
       const rule = ruleFrom({ ...body, id, version: version + 1, author: requester.subject });
       for (const pattern of rule.devices) assertMaySee(requester, pattern);
       if (!isForced) await this.#assertMatches(rule);
@@ -54,7 +61,7 @@ export class RuleService {
         const last = await lockRule(transaction, id);
         if (last !== undefined) assertMaySeeRule(requester, last);
         const isNew = last === undefined || last.body === '';
-        if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, version);
+        if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, edited);
         if (isNew) await assertPlace(transaction);
         // Of a rule that was deleted, the numbers go on.
         const stored = { ...rule, version: (last?.version ?? 0) + 1 };
@@ -79,7 +86,7 @@ export class RuleService {
   }
 
   /** Deletes a rule: its alarms return to normal. Rejects as `put`, and with `not_found`. */
-  async remove(requester: Requester, id: string, version: number): Promise<void> {
+  async remove(requester: Requester, id: string, version: number | undefined): Promise<void> {
     await orRefused(this.#context, requester, refusedOf(id, 'delete'), async () => {
       assertRole(requester, 'engineer');
       await act(this.#context, async (transaction) => {
@@ -223,9 +230,13 @@ async function assertPlace(queryable: Queryable): Promise<void> {
   throw new TailraceError('limit_reached', `rules: expected at most ${rulesMax}, got one more`);
 }
 
-function otherVersion(id: string, last: RuleRow | undefined, version: number): TailraceError {
+function otherVersion(id: string, last: RuleRow | undefined, version: number | undefined): TailraceError {
   const found = last === undefined || last.body === '' ? '0, as it does not exist' : String(last.version);
-  return new TailraceError('conflict', `rule ${shown(id)}: expected the last version, ${found}, got ${version}`);
+  const text =
+    version === undefined
+      ? `version: expected ${found} in the query, got none`
+      : `expected the last version, ${found}, got ${version}`;
+  return new TailraceError('conflict', `rule ${id}: ${text}`);
 }
 
 function unknownRule(id: string): TailraceError {
