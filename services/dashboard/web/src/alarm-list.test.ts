@@ -33,7 +33,7 @@ test('the refusals of the last hundred actions are known', () => {
   for (let n = 0; n < 150; n++) list.refused({ action: `a${n}`, code: 'conflict', message: `m${n}` });
   assert.deepEqual(
     [list.refusals.value.size, list.refusals.value.get('a149'), list.refusals.value.get('a1')],
-    [100, 'm149', undefined],
+    [100, { code: 'conflict', message: 'm149' }, undefined],
   );
 });
 

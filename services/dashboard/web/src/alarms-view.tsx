@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { AlarmDialog } from './alarm-dialog.tsx';
 import { type AlarmAction, actionsFor, isUnacknowledged, stateWord } from './alarm-list.ts';
+import { type ControlError, needsNote, refusalText } from './control-words.ts';
 import { shownAge, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 import { useControl } from './sdk.ts';
@@ -111,15 +112,11 @@ function Since({ timeMs }: { timeMs: number }): JSX.Element {
 
 function StateDetail({ alarm: { state, by, until, note } }: { alarm: AlarmTransition }): JSX.Element | null {
   const { live } = usePage();
+  const person = by === undefined ? '' : ` by ${by}`;
+  const reason = note === undefined ? '' : `: ${note}`;
   if (state === 'shelved' && until !== undefined)
-    return (
-      <span title={note}>
-        {' '}
-        until {shownTime(until, live.nowMs.peek())}
-        {by === undefined ? '' : ` by ${by}`}
-      </span>
-    );
-  if (state === 'acknowledged' && by !== undefined) return <span title={note}> by {by}</span>;
+    return <span>{` until ${shownTime(until, live.nowMs.peek())}${person}${reason}`}</span>;
+  if (state === 'acknowledged' || state === 'out_of_service') return <span>{person + reason}</span>;
   return null;
 }
 
@@ -134,7 +131,7 @@ const actionWords: Readonly<Record<AlarmAction, string>> = {
 function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
   const { live, alarms } = usePage();
   const control = useControl();
-  const error = useSignal<string | undefined>(undefined);
+  const error = useSignal<ControlError | undefined>(undefined);
   /** ID of the action that has no transition yet; '' while it is sent. */
   const pending = useSignal<string | undefined>(undefined);
   const dialog = useSignal<'shelve' | 'acknowledge' | undefined>(undefined);
@@ -153,9 +150,9 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
       (id) => {
         if (pending.value === '') pending.value = id;
       },
-      (thrown: Error) => {
+      (thrown: ControlError) => {
         pending.value = undefined;
-        error.value = thrown.message;
+        error.value = thrown;
       },
     );
   };
@@ -185,8 +182,8 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
       ))}
       {shown !== undefined && (
         <p class="refusal" role="alert">
-          {shown}{' '}
-          {actionsFor(alarm.state).includes('acknowledge') && (
+          {refusalText(shown, live.nowMs.peek())}{' '}
+          {needsNote(shown) && actionsFor(alarm.state).includes('acknowledge') && (
             <button
               type="button"
               class="link"
