@@ -16,6 +16,7 @@ INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/t
 # three of them use two processors.
 TEST_JOBS ?= 3
 NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
+UNIT_TEST := node --disable-warning=ExperimentalWarning scripts/run-units.ts --jobs $(TEST_JOBS)
 
 .PHONY: help setup demo stack test test-long unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos control-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
@@ -42,13 +43,14 @@ tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by a
 	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
 
 test: setup tools ## Runs the tests: units, and integration on real brokers and a real browser; installs what they need
-	$(NODE_TEST) $(UNIT) $(INTEGRATION)
+	$(if $(UNIT),$(UNIT_TEST) $(UNIT))
+	$(NODE_TEST) $(INTEGRATION)
 
 test-long: setup tools ## Runs the suites of minutes: short runs of the kills and attacks, images, dashboards and alert rules on Prometheus
 	$(NODE_TEST) $(LONG)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
-	$(NODE_TEST) $(UNIT)
+	$(UNIT_TEST) $(UNIT)
 
 integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the broker sources of packages/testkit
 	$(NODE_TEST) $(INTEGRATION)
@@ -58,7 +60,7 @@ ok: setup ## The gate: format, types, lint, generated files, unit tests
 	npm run --silent types
 	node scripts/generate.ts --check
 	node scripts/version.ts --check
-	$(NODE_TEST) $(UNIT)
+	$(UNIT_TEST) $(UNIT)
 
 numbers: $(INSTALLED) ## Prints lines of the product, import circles, and words outside the glossary
 	@node --disable-warning=ExperimentalWarning scripts/numbers.ts

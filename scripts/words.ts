@@ -64,11 +64,12 @@ export function nameOf(word: Word): string {
 export function wordPlaces(words: readonly Word[], texts: readonly Text[]): Place[][] {
   const finders = words.map((word) => ({ word, offsetsIn: finderOf(word) }));
   const places: Place[][] = words.map(() => []);
-  for (const { file, text } of texts) {
-    const prose = spaced(text);
+  for (const each of texts) {
+    const { file, text } = each;
+    const prose = proseOf(each);
     for (const [index, { word, offsetsIn }] of finders.entries()) {
-      if (!isWrongIn(word, file)) continue;
       const [searched, offsets] = offsetsIn(prose, text);
+      if (offsets.length === 0 || !isWrongIn(word, file)) continue;
       for (const offset of offsets) {
         const line = searched.slice(0, offset).split('\n').length;
         places[index]!.push({ file, line, text: text.split('\n')[line - 1]! });
@@ -122,6 +123,18 @@ function isWrongIn(word: Word, file: string): boolean {
 
 function allowedGlobs({ allowed = {} }: Word): string[] {
   return Object.values(allowed).flat();
+}
+
+/** Each exception searches the same texts again. */
+const proses = new WeakMap<Text, string>();
+
+function proseOf(text: Text): string {
+  let prose = proses.get(text);
+  if (prose === undefined) {
+    prose = spaced(text.text);
+    proses.set(text, prose);
+  }
+  return prose;
 }
 
 /** Returns the words of a text: names are taken apart, lines stay lines. */

@@ -26,6 +26,7 @@ const run = promisify(execFile);
 const dir = await createTempDir('demo');
 // Where the commands of the README find it.
 const data = join(dir.path, 'data', 'demo');
+const startedMs = systemClock.now();
 const output = join(dir.path, 'demo.log');
 let demo: Supervised;
 let endpoints: Endpoints;
@@ -277,6 +278,22 @@ test('an alarm reaches a WebSocket, which acknowledges it', async () => {
   send({ acknowledge: { id: 'r', device, rule, alarm, number, note: 'slower now' } });
   assert.equal((await transition('acknowledged'))['by'], 'owner');
   socket.close();
+});
+
+test('a dry run of the rule finds its alarm in the log, and one of all machines finds more', async () => {
+  const rule = (await control('GET', '/v1/rules/press-fast')).body;
+  const dryRun = async (changes: object) => {
+    const { status, body } = await control('POST', '/v1/rules/dry-run', {
+      ...{ rule: { ...rule, ...changes }, from: startedMs, warmUpMs: 0 },
+    });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual([body.leftOut, body.evaluated.rejected], [[], 0]);
+    return body;
+  };
+  const same = await dryRun({});
+  assert.ok(same.raised >= 1 && same.devices[0].device === pressDevice, JSON.stringify(same));
+  const wider = await dryRun({ devices: ['plant1.>'], condition: { ...rule.condition, limits: { H: { value: 1 } } } });
+  assert.ok(wider.devicesRaised > same.devicesRaised, JSON.stringify(wider));
 });
 
 test('a marked scene waits for the second person, whose token is beside the first', async () => {

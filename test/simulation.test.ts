@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import { simulateWithout } from './simulation/mutation-run.ts';
 import { simulate } from './simulation/run.ts';
 
-/** Whole clusters under virtual time: `make simulate` runs many more of them. */
-const firstSeeds = 10;
+/** Whole clusters under virtual time, the last of them with control: `make simulate` runs many more of them. */
+const firstSeeds = 6;
+const digests = new Map<number, string>();
 
 async function assertNoViolation(seed: number): Promise<string> {
   const { violations, digest } = await simulate({ seed });
@@ -14,11 +15,12 @@ async function assertNoViolation(seed: number): Promise<string> {
 }
 
 test('failures of nodes, log, bus and clients violate no invariant', async () => {
-  for (let seed = 1; seed <= firstSeeds; seed++) await assertNoViolation(seed);
+  for (let seed = 1; seed <= firstSeeds; seed++) digests.set(seed, await assertNoViolation(seed));
 });
 
 test('the same seed is the same run, to the last frame', async () => {
-  assert.equal(await assertNoViolation(2), await assertNoViolation(2));
+  const first = digests.get(2) ?? (await assertNoViolation(2));
+  assert.equal(await assertNoViolation(2), first);
 });
 
 test('the checker finds the lack of a mechanism', async () => {

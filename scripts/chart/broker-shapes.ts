@@ -40,7 +40,11 @@ export const brokerShapes = {
     passwordKey: key,
     port: z.int().min(1).max(65_535),
     tls,
-    migrationJob: z.strictObject({ enabled: z.boolean(), deadlineSeconds: z.int().min(10).max(86_400) }),
+    migrationJob: z.strictObject({
+      enabled: z.boolean(),
+      deadlineSeconds: z.int().min(10).max(86_400),
+      keepSeconds: z.int().min(0).max(604_800),
+    }),
   }),
   auth: z.strictObject({
     existingSecret: z.string(),

@@ -143,6 +143,9 @@ test('control is installed with a database, and a Job of its image migrates that
   assert.equal(container['image'], at(control, 'spec.template.spec.containers.0.image'));
   assert.deepEqual([container['args'], container['envFrom']], [['migrate'], undefined]);
   assert.deepEqual(at(environment(job).get('TAILRACE_DATABASE_URL'), 'valueFrom.secretKeyRef'), url);
+  // Helm deletes no hook that has failed, and an uninstall neither.
+  assert.equal(at(job, 'spec.ttlSecondsAfterFinished'), 3_600);
+  assert.equal(job.metadata.annotations?.['helm.sh/hook-delete-policy'], 'before-hook-creation,hook-succeeded');
   // The ServiceAccount of the release does not exist yet, and no policy of the release allows the connection.
   assert.equal(at(job, 'spec.template.spec.serviceAccountName'), undefined);
   const hooks = objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'pre-install,pre-upgrade');
@@ -236,6 +239,15 @@ test('values-embedded is one pod with a volume and a key, without dependencies',
   const secret = at(embedded.one('Secret', 'tailrace-auth'), 'data.token-secret') as string;
   assert.equal(Buffer.from(secret, 'base64').length, 48);
   const policy = embedded.one('NetworkPolicy', 'tailrace-standalone');
+  assert.deepEqual(ports(at(policy, 'spec.ingress')).slice(0, 4), ['TCP 8087', 'TCP 8080', 'TCP 8082', 'TCP 8081']);
+  const routed = await render(
+    { ingress: { enabled: true }, hosts: { control: 'c.example.org' } },
+    'values-embedded.yaml',
+  );
+  const backend = at(routed.one('Ingress', 'tailrace-standalone'), 'spec.rules.0.http.paths.0.backend.service');
+  assert.deepEqual(backend, { name: 'tailrace-standalone', port: { number: 8087 } });
+  const settings = routed.one('ConfigMap', 'tailrace-standalone')['data'] as Values;
+  assert.equal(settings['TAILRACE_CONTROL_URL'], 'http://c.example.org');
   assert.equal((at(policy, 'spec.egress') as unknown[]).length, 1);
 });
 

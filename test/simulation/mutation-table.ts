@@ -2,7 +2,6 @@ import { parseArgs } from 'node:util';
 import { integerArgument } from '../../scripts/integer-argument.ts';
 import { seedsMax, threadsMax } from './arguments.ts';
 import type { Found } from './mutation-run.ts';
-import { mutations } from './mutations.ts';
 import { runJobs } from './pool.ts';
 
 /** `make simulate-mutations`: removes each mechanism in turn and prints the seed at which the checker finds that. */
@@ -11,6 +10,8 @@ const { values } = parseArgs({
 });
 const seeds = integerArgument('SEEDS', values.seeds, 1, seedsMax);
 const threads = integerArgument('--threads', values.threads, 1, threadsMax);
+// Loads the product, after the arguments are checked.
+const { mutations } = await import('./mutations.ts');
 const jobs = Object.keys(mutations).map((mutation) => ({ mutation, seedsMax: seeds }));
 let undetected = 0;
 console.log('| mutation | found at seed | invariant |\n| --- | --- | --- |');

@@ -2,9 +2,12 @@ import { parseArgs } from 'node:util';
 import { integerArgument } from '../../scripts/integer-argument.ts';
 import { seedMax, seedsMax, threadsMax } from './arguments.ts';
 import { runJobs } from './pool.ts';
-import { type RunResult, simulate } from './run.ts';
+import type { RunResult } from './run.ts';
 
-/** `make simulate`: runs many seeds on two threads, or one with a trace of its events. */
+/**
+ * `make simulate`: runs many seeds on two threads, or one with a trace of its events. Loads the product after it has
+ * checked the arguments.
+ */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '200' },
@@ -22,6 +25,7 @@ function print({ seed, violations, digest }: RunResult): void {
 }
 
 async function one(seed: number): Promise<boolean> {
+  const { simulate } = await import('./run.ts');
   const result = await simulate({ seed, trace: (line) => console.log(line) });
   if (result.violations.length > 0) print(result);
   console.log(JSON.stringify({ ...result, violations: result.violations.length }));

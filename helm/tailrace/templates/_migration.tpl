@@ -32,6 +32,9 @@ spec:
   # A database that is not reachable yet is tried again, after 10 s, 20 s, 40 s …
   backoffLimit: 5
   activeDeadlineSeconds: {{ $database.migrationJob.deadlineSeconds }}
+  # Helm deletes one that has succeeded. One that has failed is no object of the release: Kubernetes deletes it, so that
+  # nothing is left after an uninstall.
+  ttlSecondsAfterFinished: {{ $database.migrationJob.keepSeconds }}
   template:
     metadata:
       labels:

@@ -120,7 +120,7 @@ streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}
 {{- with .hosts.ingest }}
 publicIngestUrl: {{ ternary "https" "http" $secure }}://{{ . }}
 {{- end }}
-{{- if (include "tailrace.section" (dict "root" $.root "service" "control") | fromYaml).enabled }}
+{{- if or .standalone.enabled (include "tailrace.section" (dict "root" $.root "service" "control") | fromYaml).enabled }}
 {{- with .hosts.control }}
 controlUrl: {{ ternary "https" "http" $secure }}://{{ . }}
 {{- end }}

@@ -7375,6 +7375,7 @@ var tailrace = $root.tailrace = (() => {
 			DeviceCommand.prototype.subject = "";
 			DeviceCommand.prototype.traceparent = "";
 			DeviceCommand.prototype.via = "";
+			DeviceCommand.prototype.foundSession = 0;
 			DeviceCommand.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -7394,6 +7395,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.subject != null && $Object.hasOwnProperty.call(message, "subject") && message.subject !== "") writer.uint32(82).string(message.subject);
 				if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "") writer.uint32(90).string(message.traceparent);
 				if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "") writer.uint32(98).string(message.via);
+				if (message.foundSession != null && $Object.hasOwnProperty.call(message, "foundSession") && (typeof message.foundSession === "object" ? message.foundSession.low || message.foundSession.high : message.foundSession !== 0)) writer.uint32(104).uint64(message.foundSession);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -7502,6 +7504,11 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 2) break;
 							if ((value = reader.stringVerify()).length) message.via = value;
 							else delete message.via;
+							continue;
+						case 13:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.foundSession = value;
+							else delete message.foundSession;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);

@@ -34,6 +34,11 @@ export interface DeviceCommand {
   readonly traceparent: string;
   /** Path of the gateway in front of the device, which has the session; '': the device has one itself. */
   readonly via: string;
+  /**
+   * Number of the session by which the requester has found the node. The request is refused if the device has another
+   * one, so that a request that was delayed is not taken by a node that does not know later fences. Absent, 0: any.
+   */
+  readonly foundSession?: number;
 }
 
 /**
@@ -106,6 +111,7 @@ export function isFinal(state: CommandState): boolean {
 /** Throws `invalid_message`, and `invalid_path`, with the field. */
 export function assertCommand(command: DeviceCommand): void {
   const { id, device, name, params, qos, deadline, issued, fence, session, subject, traceparent, via } = command;
+  const { foundSession = 0 } = command;
   assertCommandId(id);
   assertDevicePath(device);
   if (via !== '') assertDevicePath(via);
@@ -118,6 +124,7 @@ export function assertCommand(command: DeviceCommand): void {
   for (const [field, value] of [
     ['fence', fence],
     ['session', session],
+    ['foundSession', foundSession],
   ] as const)
     if (!Number.isSafeInteger(value) || value < 0) throw invalid(field, 'an integer of 0 or more', value);
   const { subjectBytesMax } = commandLimits;
@@ -135,11 +142,14 @@ export function assertCommandId(id: unknown, field = 'id'): asserts id is string
   throw invalid(field, `a text of 1 to ${idBytesMax} bytes without control characters`, id);
 }
 
-/** Returns whether the value is one of a parameter: a finite number, a boolean, or a text. */
+/**
+ * Returns whether the value is one of a parameter: a finite number, a boolean, or a text. As that of a reading, it has
+ * no NUL, which PostgreSQL cannot store.
+ */
 export function isCommandValue(value: unknown): value is CommandValue {
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value === 'string') return value.length <= commandLimits.paramsBytesMax && value.isWellFormed();
-  return typeof value === 'boolean';
+  if (typeof value !== 'string') return typeof value === 'boolean';
+  return value.length <= commandLimits.paramsBytesMax && value.isWellFormed() && !value.includes('\0');
 }
 
 function assertParams(params: Readonly<Record<string, CommandValue>>): void {
@@ -150,7 +160,8 @@ function assertParams(params: Readonly<Record<string, CommandValue>>): void {
   for (const [name, value] of entries) {
     if (name === '' || name.length > paramCharactersMax || !isPlainText(name))
       throw invalid('params', `names of 1 to ${paramCharactersMax} characters without control characters`, name);
-    if (!isCommandValue(value)) throw invalid(`params.${name}`, 'a finite number, a boolean or a text', value);
+    if (!isCommandValue(value))
+      throw invalid(`params.${name}`, 'a finite number, a boolean or a text without NUL', value);
     // Tag and length of the entry, of its name, and of its value, as Protobuf has them.
     bytes += utf8Bytes(name) + (typeof value === 'string' ? utf8Bytes(value) : 8) + 8;
   }
@@ -197,6 +208,7 @@ export function decodeCommandRequest(bytes: Uint8Array): CommandRequest {
     subject: command.subject ?? '',
     traceparent: command.traceparent ?? '',
     via: command.via ?? '',
+    ...(command.foundSession ? { foundSession: command.foundSession } : {}),
   };
   assertCommand(from);
   return { command: from };

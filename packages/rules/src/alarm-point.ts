@@ -350,12 +350,12 @@ export class AlarmPoint {
     return this.compiled.kind.specs[index]!;
   }
 
-  /** Of the transition: that of the limit, or of the last escalation. */
+  /** Of the transition: that of the limit, or of the last escalation, whichever is higher. 1 is the highest. */
   get priority(): number {
-    const { escalated } = this.life;
-    if (escalated > 0) return this.compiled.rule.escalation[escalated - 1]?.priority ?? this.compiled.rule.priority;
-    if (this.activeIndex >= 0) return this.#spec(this.activeIndex).priority;
-    return this.evidence?.priority ?? this.compiled.rule.priority;
+    const { rule } = this.compiled;
+    const own = this.activeIndex >= 0 ? this.#spec(this.activeIndex).priority : this.evidence?.priority;
+    const escalated = rule.escalation[this.life.escalated - 1]?.priority;
+    return Math.min(own ?? rule.priority, escalated ?? never);
   }
 
   /** Whether another alarm of its group is not the first one any more. */

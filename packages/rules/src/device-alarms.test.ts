@@ -239,6 +239,17 @@ test('a class may require a note, and two people', () => {
   assert.equal(oven.last.alarmClass, 'safety');
 });
 
+test('one person alone does not acknowledge an alarm of two steps by a shelf', () => {
+  const oven = new AlarmDevice(rule({ class: { name: 'safety', twoStep: true } }));
+  const shelf = { note: 'noise', until: start + 60_000 };
+  oven.report(0, { temp: 81 });
+  oven.act(1, 'shelve', shelf);
+  assert.deepEqual(oven.act(2, 'unshelve'), ['hot unshelved → unacknowledged H at 2']);
+  oven.report(3, { temp: 20 });
+  oven.act(4, 'shelve', shelf);
+  assert.deepEqual(oven.act(5, 'unshelve'), ['hot unshelved → returned_unacknowledged H at 5']);
+});
+
 test('an alarm out of service is not shown, and is unacknowledged when it is back', () => {
   const oven = new AlarmDevice(rule());
   assert.match(oven.act(0, 'remove_from_service')[0]!, /expected a note/);
@@ -414,4 +425,15 @@ test('a value outside of the band that was learnt raises an alarm, which has wha
   ]);
   assert.match(oven.last.message, /^temp: expected \d.* to \d.*, got 90$/);
   assert.ok(oven.last.limitValue! < 90);
+});
+
+test('an escalation does not lower the priority of a worse limit', () => {
+  const limits = { H: { value: 80 }, HH: { value: 90, priority: 1 } };
+  const condition = { kind: 'limits', tag: 'temp', limits } as const;
+  const oven = new AlarmDevice(rule({ condition, escalation: [{ afterMs: 60_000, priority: 2 }] }));
+  oven.report(0, { temp: 81 });
+  oven.advance(60_000);
+  assert.equal(oven.last.priority, 2);
+  oven.report(70_000, { temp: 95 });
+  assert.deepEqual([oven.last.limit, oven.last.priority], ['HH', 1]);
 });

@@ -327,8 +327,10 @@ export class ReferenceAlarms {
       case 'unshelve':
         if (alarm.out || alarm.shelf === undefined) return refuse('conflict');
         alarm.shelf = undefined;
-        if (!alarm.acked && !alarm.active) alarm.needsReset = rule.latched;
-        alarm.acked = true;
+        if (!rule.class?.twoStep) {
+          if (!alarm.acked && !alarm.active) alarm.needsReset = rule.latched;
+          alarm.acked = true;
+        }
         this.#restartClock(alarm, action.time);
         return done('unshelved');
       case 'reset':
@@ -496,7 +498,7 @@ export class ReferenceAlarms {
     const { rule, evidence, escalated, shown, parts } = alarm;
     let priority = evidence.priority;
     if (shown >= 0) priority = priorityOf(rule, parts[shown]!.limit);
-    if (escalated > 0) priority = rule.escalation[escalated - 1]?.priority ?? rule.priority;
+    if (escalated > 0) priority = Math.min(priority, rule.escalation[escalated - 1]?.priority ?? priority);
     const others = this.#alarms.filter((other) => other !== alarm && other.rule.group === rule.group);
     const standing = ['unacknowledged', 'acknowledged', 'returned_unacknowledged'];
     const state = stateOf(alarm);

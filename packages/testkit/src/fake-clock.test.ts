@@ -186,3 +186,23 @@ test('any number of timers may be due at one instant', async () => {
   await clock.advance(0);
   assert.equal(calls, 2000);
 });
+
+test('through a suspension each timer that fell due runs once, at the end, and an interval continues from there', async () => {
+  const clock = createFakeClock({ nowMs: 0 });
+  const ran: string[] = [];
+  clock.every(10, () => ran.push(`every ${clock.now()}`));
+  clock.after(20, () => ran.push(`after ${clock.now()}`));
+  clock.after(2_000, () => ran.push('later'));
+  void clock.sleep(30).then(() => ran.push(`sleep ${clock.now()}`));
+  await clock.suspend(1_005);
+  assert.deepEqual(ran, ['every 1005', 'after 1005', 'sleep 1005']);
+  await clock.advance(10);
+  assert.equal(ran.at(-1), 'every 1015');
+});
+
+test('a suspension rejects where timers without a delay set each other without end', async () => {
+  const clock = createFakeClock();
+  const again = (): void => void clock.after(0, again);
+  again();
+  await assert.rejects(clock.suspend(1), { code: 'limit_reached' });
+});

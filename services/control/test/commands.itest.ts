@@ -399,6 +399,33 @@ test('of requests at one moment, each has its own answer', async () => {
   );
 });
 
+test('a device that connects before it is stored that its command waits for it gets the command', async (t) => {
+  const device = 'plant1.press22';
+  const isHeld = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  t.after(() => {
+    node.beforeFind = () => {};
+    released.resolve();
+  });
+  node.beforeFind = async (wanted) => {
+    if (wanted !== device) return;
+    node.beforeFind = () => {};
+    // The store has one connection: what control stores next waits until control has received the session.
+    void fixture.database.transaction(async (transaction) => {
+      await transaction.query('SELECT 1');
+      isHeld.resolve();
+      await released.promise;
+    });
+    await isHeld.promise;
+    setTimeout(() => {
+      node.connect(device);
+      setTimeout(released.resolve, 100);
+    }, 0);
+  };
+  const { body } = await submit({ device });
+  await reaches(body.id, 'done final');
+});
+
 test('a command list has pages, the newest first, of the devices that a person may see', async () => {
   const device = 'plant1.press13';
   const first = await control.request(anna, 'GET', `/v1/commands?device=${device}&limit=3`);

@@ -19,7 +19,8 @@ const { IngestReply, IngestRequest, SessionClaim, SessionState } = tailrace.v1;
 export class IngestNode {
   readonly name: string;
   readonly #bus: Bus;
-  readonly #devices = new Set<string>();
+  /** The number of the session of each device. */
+  readonly #devices = new Map<string, number>();
   readonly #outcomes = new Map<string, CommandOutcome>();
   /** Commands that were sent to their devices, in order. */
   readonly sent: DeviceCommand[] = [];
@@ -30,6 +31,9 @@ export class IngestNode {
   ];
   /** Called before the reply; may reject, after which the requester does not know what happened. */
   beforeReply: (request: CommandRequest) => void | Promise<void> = () => {};
+
+  /** Called when a request arrives, before anything is done: a test delays it so. */
+  beforeRequest: (request: CommandRequest) => void | Promise<void> = () => {};
 
   /** Called before it replies whether it has a device. */
   beforeFind: (device: string) => void | Promise<void> = () => {};
@@ -43,21 +47,23 @@ export class IngestNode {
     await this.#bus.serve('tailrace.v1.ingest', async (payload) => {
       const device = IngestRequest.decode(payload).find?.device ?? '';
       await this.beforeFind(device);
-      const found = this.#devices.has(device) ? { node: this.name, number: 1, open: true } : {};
+      const number = this.#devices.get(device);
+      const found = number === undefined ? {} : { node: this.name, number, open: true };
       return [IngestReply.encode({ find: found }).finish()];
     });
     await this.#bus.serve(commandSubject(this.name), async (payload) => {
       const request = decodeCommandRequest(payload);
+      await this.beforeRequest(request);
       const reply = this.#reply(request);
       await this.beforeReply(request);
       return [encodeCommandOutcome(reply)];
     });
   }
 
-  connect(device: string): void {
-    this.#devices.add(device);
+  connect(device: string, number = 1): void {
+    this.#devices.set(device, number);
     const state = SessionState.SESSION_STATE_OPEN;
-    const claim = { device, number: 1, node: this.name, boot: 'b', state, fresh: true };
+    const claim = { device, number, node: this.name, boot: 'b', state, fresh: true };
     this.#bus.publish(`tailrace.v1.session.${device}`, SessionClaim.encode(claim).finish());
   }
 
@@ -89,8 +95,11 @@ export class IngestNode {
     const known = this.#outcomes.get(id);
     if (known !== undefined) return known;
     const outcome = this.#outcomeOf(command);
-    if (!this.#devices.has(command.via || device))
-      return { ...outcome, state: 'failed', code: 'unavailable', message: 'no session', session: 0, attempt: 0 };
+    const unsent = { ...outcome, state: 'failed', session: 0, attempt: 0 } as const;
+    const number = this.#devices.get(command.via || device);
+    if (number === undefined) return { ...unsent, code: 'unavailable', message: 'no session' };
+    if (command.foundSession && command.foundSession !== number)
+      return { ...unsent, code: 'conflict', message: 'another session', holder: this.name };
     this.sent.push(command);
     this.#outcomes.set(id, outcome);
     queueMicrotask(() => {

@@ -96,6 +96,44 @@ test('a lease that is granted while the node of the device is being found stops 
   assert.ok(node.sent.every((sent) => sent.device !== device));
 });
 
+test('a request that is delayed until its device has another session is checked against the leases again', async (t) => {
+  const device = 'plant1.line7.press1';
+  node.connect(device, 7);
+  t.after(() => {
+    node.beforeRequest = () => {};
+  });
+  /** Between the note of control and the request the device has been on another node, and may have executed others. */
+  let whileDelayed = async () => {};
+  node.beforeRequest = async (request) => {
+    if (!('command' in request) || request.command.device !== device) return;
+    const first = whileDelayed;
+    whileDelayed = async () => {};
+    await first();
+  };
+  const outcomeOf = async (token: string) => {
+    const { id } = (await command(token, device)).body;
+    return await eventually(async () => {
+      const { body } = await control.request(token, 'GET', `/v1/commands/${id}`);
+      assert.equal(body.final, true, JSON.stringify(body));
+      return [body.state, body.code];
+    });
+  };
+  const { token } = (await lease(anna, { scope: device })).body;
+  whileDelayed = async () => node.connect(device, 8);
+  assert.deepEqual(await outcomeOf(anna), ['done', undefined]);
+  const sent = () => node.sent.filter((each) => each.device === device);
+  assert.deepEqual(
+    sent().map(({ fence, foundSession }) => [fence, foundSession]),
+    [[token, 8]],
+  );
+  whileDelayed = async () => {
+    assert.equal((await lease(bob, { scope: device, action: 'take_over' })).status, 200);
+    node.connect(device, 9);
+  };
+  assert.deepEqual(await outcomeOf(anna), ['failed', 'conflict']);
+  assert.equal(sent().length, 1);
+});
+
 test('watchers get each transition of a lease, also its expiry', async () => {
   const scope = 'plant1.line3.>';
   await lease(anna, { scope, forMs: 1_000 });

@@ -1252,6 +1252,9 @@ export namespace tailrace {
             /** DeviceCommand via. */
             via: string;
 
+            /** DeviceCommand foundSession. */
+            foundSession: number;
+
             /**
              * Encodes the specified DeviceCommand message. Does not implicitly {@link tailrace.v1.DeviceCommand.verify|verify} messages.
              * @param message DeviceCommand message or plain object to encode
@@ -1312,6 +1315,9 @@ export namespace tailrace {
                 /** DeviceCommand via */
                 via?: (string|null);
 
+                /** DeviceCommand foundSession */
+                foundSession?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1330,6 +1336,7 @@ export namespace tailrace {
               subject?: string|null;
               traceparent?: string|null;
               via?: string|null;
+              foundSession?: number|null;
               $unknowns?: Uint8Array[];
             };
         }

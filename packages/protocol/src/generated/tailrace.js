@@ -1788,6 +1788,7 @@ export const tailrace = $root.tailrace = (() => {
             DeviceCommand.prototype.subject = "";
             DeviceCommand.prototype.traceparent = "";
             DeviceCommand.prototype.via = "";
+            DeviceCommand.prototype.foundSession = 0;
 
             DeviceCommand.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1823,6 +1824,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(90).string(message.traceparent);
                 if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "")
                     writer.uint32(98).string(message.via);
+                if (message.foundSession != null && $Object.hasOwnProperty.call(message, "foundSession") && (typeof message.foundSession === "object" ? message.foundSession.low || message.foundSession.high : message.foundSession !== 0))
+                    writer.uint32(104).uint64(message.foundSession);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1989,6 +1992,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.via = value;
                             else
                                 delete message.via;
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.foundSession = value;
+                            else
+                                delete message.foundSession;
                             continue;
                         }
                     }

@@ -17,6 +17,7 @@ import type { AlarmAction, AlarmActionRefused, AlarmCause, AlarmState } from './
  *   While one holds the condition is still evaluated, and changes `base` without a transition.
  * - A condition that goes while it is hidden leaves nothing to acknowledge: normal, or latched.
  * - After a shelf that a person removes, an alarm whose condition holds is acknowledged, since the person knows of it.
+ *   Of a class with two steps it is what it was: one person alone must not acknowledge it this way.
  *   After one that expires, and after a return to service, it is unacknowledged.
  * - After a suppression it is what it was: unacknowledged, unless a person has acknowledged this activation before.
  */
@@ -147,8 +148,10 @@ export function act(life: LifeCycleState, rules: LifeCycleRules, action: AlarmAc
     case 'unshelve':
       if (life.isOutOfService || life.shelvedUntil === 0) return unexpected(life, action, 'shelved');
       life.shelvedUntil = 0;
-      if (life.base === 'unacknowledged') life.base = 'acknowledged';
-      else if (life.base === 'returned_unacknowledged') life.base = settled(rules);
+      if (!rules.twoStep) {
+        if (life.base === 'unacknowledged') life.base = 'acknowledged';
+        else if (life.base === 'returned_unacknowledged') life.base = settled(rules);
+      }
       show(life, action.time);
       return 'unshelved';
     case 'reset':

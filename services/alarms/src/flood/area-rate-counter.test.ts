@@ -248,6 +248,22 @@ test('a rule with the ID of the flood replaces it, and one that is disabled swit
   }, settings);
 });
 
+test('the first version of such a rule is in force at once, at a flood that stands, and so is the built-in one after it', async () => {
+  await withAlarms(async (cluster) => {
+    const condition = { kind: 'limits', tag: 'raised_10min', limits: { HH: { value: 30 } } } as const;
+    await cluster.rule({ devices: ['plant1.>'] });
+    await cluster.start('a');
+    await raise(cluster, 0, 12);
+    await cluster.rule({ id: 'alarm-flood', devices: ['plant1.>'], condition });
+    await cluster.settle(2_000);
+    assert.deepEqual(await states(cluster), ['1 unacknowledged', '2 normal']);
+    await cluster.deleteRule('alarm-flood');
+    await cluster.settle(2_000);
+    assert.deepEqual(await states(cluster), ['1 unacknowledged', '2 normal', '3 unacknowledged']);
+    await cluster.assertContinuous();
+  }, settings);
+});
+
 test('reports of the device of a flood are not evaluated', async () => {
   await withAlarms(async (cluster) => {
     await cluster.rule({ devices: ['>'] });

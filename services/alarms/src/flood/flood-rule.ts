@@ -12,12 +12,15 @@ const lastSegment = '.alarm_flood';
 /** The reading of such a device: the alarms of the area in the last 10 minutes. */
 export const raisedTag = 'raised_10min';
 
-/** A rule of the topic with this ID replaces the one below, for all areas. No other rule matches a flood. */
+/** A rule of the topic with this ID replaces the one below at floods that it matches. No other rule matches a flood. */
 export const floodRuleId = 'alarm-flood';
 
-/** More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. */
-export const floodRule: CompiledRule = new CompiledRule(
-  ruleFrom({
+/**
+ * More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. Its version is 0, so that
+ * the first version of a rule that replaces it is another one.
+ */
+export const floodRule: CompiledRule = new CompiledRule({
+  ...ruleFrom({
     ...{ id: floodRuleId, version: 1, name: 'Alarm flood', devices: ['>'], priority: 2 },
     condition: {
       kind: 'limits',
@@ -28,7 +31,8 @@ export const floodRule: CompiledRule = new CompiledRule(
     },
     message: '{value} alarms in 10 minutes',
   }),
-);
+  version: 0,
+});
 
 /**
  * Returns the area of a device: the segments of its path, at most `levels`, without the last one. Undefined: its path

@@ -53,8 +53,15 @@ test('a flood has the rule of floods alone, and no other device has it', () => {
   assert.deepEqual(rules.of('plant1.line3.press7'), [stale]);
   rules.replace(new Map([...[stale, own].map((rule) => [rule.rule.id, rule] as const)]));
   assert.deepEqual(rules.of(device), [own]);
-  assert.deepEqual(rules.of(floodDeviceOf('home')), [], 'the own rule is of other devices');
+  assert.deepEqual(rules.of(floodDeviceOf('home')), [floodRule], 'the own rule is of other areas');
   assert.deepEqual(rules.of('plant1.line3.press7'), [stale]);
+  const off = new CompiledRule({ ...own.rule, enabled: false });
+  rules.replace(new Map([[floodRuleId, off]]));
+  assert.deepEqual(
+    [rules.of(device), rules.of(floodDeviceOf('home'))],
+    [[], [floodRule]],
+    'without floods of its areas',
+  );
   rules.replace(new Map());
   assert.deepEqual(rules.of(device), [floodRule]);
   assert.deepEqual(new RuleSet().of(device), []);

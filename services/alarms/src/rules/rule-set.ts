@@ -1,3 +1,4 @@
+import { patternMatches } from '@tailrace/protocol/pattern';
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
@@ -103,8 +104,11 @@ export class RuleSet {
   }
 
   #floodRulesOf(device: string): readonly CompiledRule[] {
-    const rule = this.#byId.get(floodRuleId) ?? floodRule;
-    return this.#hasFloods && rule.matches(device) ? [rule] : none;
+    if (!this.#hasFloods) return none;
+    const own = this.#byId.get(floodRuleId);
+    // An area of other people keeps the built-in rule: one who may see a part of the areas decides about that part.
+    const rule = own?.rule.devices.some((pattern) => patternMatches(pattern, device)) ? own : floodRule;
+    return rule.matches(device) ? [rule] : none;
   }
 
   /** Returns those with `where`. */

@@ -24,7 +24,7 @@ import {
   wakeDevices,
   wakeForgotten,
 } from './command-store.ts';
-import { IngestClient } from './ingest-client.ts';
+import { type FoundNode, IngestClient } from './ingest-client.ts';
 
 const { SessionClaim, SessionState } = tailrace.v1;
 
@@ -48,6 +48,11 @@ const warningEveryMs = 60_000;
 
 /** Replies after which a node may have received the command. All others are refusals by it. */
 const doubtful: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'closed', 'internal', 'canceled']);
+
+/** What has happened to a command, until it is applied. Then it has the outcomes that have come meanwhile, too. */
+interface PendingEvents extends CommandEvents {
+  events: readonly CommandEvent[];
+}
 
 export interface CommandWorkOptions {
   readonly context: ControlContext;
@@ -73,7 +78,7 @@ export interface CommandWorkOptions {
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
-  readonly #changes: Batches<CommandEvents, ChangedCommand>;
+  readonly #changes: Batches<PendingEvents, ChangedCommand>;
   readonly #requests: Batches<NodeRequest, boolean>;
   readonly #turns: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
@@ -81,9 +86,11 @@ export class CommandWork {
   readonly #followed = new Map<string, string>();
   /** The last step of each command with steps. */
   readonly #steps = new Map<string, Promise<void>>();
-  /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
+  /** Outcomes that wait for a transaction: that of the step before them, or one of their own. A command has a few. */
   readonly #outcomes = new Map<string, CommandOutcome[]>();
   readonly #opened = new Set<string>();
+  /** When the last sessions were opened, by the monotonic clock, ms. By device, the first one first. */
+  readonly #openedMs = new Map<string, number>();
   readonly #warning: LimitedWarning;
   readonly #timers: Timer[] = [];
   #wakeTimer: Timer | undefined;
@@ -95,7 +102,12 @@ export class CommandWork {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
     const { logger, clock, database, worker } = options.context;
-    this.#changes = new Batches({ run: (items) => applyAll(options.context, items) });
+    this.#changes = new Batches({
+      run: (items) => {
+        for (const item of items) item.events = [...item.events, ...eventsOf(...this.#takeOutcomes(item.id))];
+        return applyAll(options.context, items);
+      },
+    });
     this.#requests = new Batches({
       async run(items) {
         const noted = await noteRequested(database, items, worker, clock.now());
@@ -231,28 +243,31 @@ export class CommandWork {
   async #dispatch(command: Command): Promise<void> {
     const { id, via, device } = command;
     const { database, worker, clock } = this.#options.context;
-    let node = await this.#nodeOf(command);
+    const startedMs = clock.monotonic();
+    let found = await this.#nodeOf(command);
     let current = command;
-    for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
+    for (let tries = 0; found !== undefined && tries < nodesMax; tries++) {
       if (!(await this.#isConditionMet(current))) return;
       this.#followed.set(id, command.device);
-      if (!(await this.#requests.add({ command: current, node }))) {
+      if (!(await this.#requests.add({ command: current, node: found.node }))) {
         // Another process works on it, or a lease was granted meanwhile.
         await this.#isRefusedByLease(command);
         return;
       }
-      const outcome = await this.#requested(current, node);
+      const outcome = await this.#requested(current, found);
       if (outcome === undefined) return;
       current = await this.#apply(id, eventsOf(outcome));
       if (current.state !== 'queued') return;
-      node = outcome.holder === '' ? undefined : outcome.holder;
-      if (current.awaits === '' && node === undefined)
+      found = await this.#heldBy(current, outcome.holder);
+      if (current.awaits === '' && found === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
     if (await this.#isRefusedByLease(command)) return;
     if (current.awaits === '')
       await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+    // Its device has connected before it was stored that the command waits for that.
+    if ((this.#openedMs.get(via || device) ?? Number.NEGATIVE_INFINITY) >= startedMs) this.#wakeLater(via || device);
   }
 
   /** Fails a command whose device is under the lease of another subject. */
@@ -282,7 +297,7 @@ export class CommandWork {
   }
 
   /** Resolves with the node; undefined if none has the device, or it cannot be found out now. */
-  async #nodeOf({ via, device, id }: Command): Promise<string | undefined> {
+  async #nodeOf({ via, device, id }: Command): Promise<FoundNode | undefined> {
     const { clock, worker, database } = this.#options.context;
     try {
       return await this.#ingest.find(via || device);
@@ -293,13 +308,20 @@ export class CommandWork {
     }
   }
 
+  /** Resolves with the node that another one has named; undefined for none, or if it is not found there yet. */
+  async #heldBy(command: Command, holder: string): Promise<FoundNode | undefined> {
+    if (holder === '' || command.fence === 0) return holder === '' ? undefined : { node: holder, session: 0 };
+    const found = await this.#nodeOf(command);
+    return found?.node === holder ? found : undefined;
+  }
+
   /** Resolves with the outcome of a request; undefined if the node may have received it, and has not replied. */
-  async #requested(command: Command, node: string): Promise<CommandOutcome | undefined> {
+  async #requested(command: Command, found: FoundNode): Promise<CommandOutcome | undefined> {
     const { clock, database, worker } = this.#options.context;
     const span = this.#options.tracing.sent(command);
     const traceparent = span.traceparent || command.traceparent;
     try {
-      return await this.#ingest.command({ ...command, traceparent }, node, clock.now());
+      return await this.#ingest.command({ ...command, traceparent }, found, clock.now());
     } catch (thrown) {
       span.fail(thrown);
       const { code, message } = tailraceErrorFrom(thrown);
@@ -308,7 +330,7 @@ export class CommandWork {
         return undefined;
       }
       const { id, device } = command;
-      const fields = { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '' };
+      const fields = { id, device, time: clock.now(), node: found.node, session: 0, attempt: 0, holder: '' };
       return { ...fields, state: 'failed', code, message };
     } finally {
       span.end();
@@ -339,11 +361,12 @@ export class CommandWork {
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged, tracing } = this.#options;
     const startedMs = context.clock.monotonic();
-    const { before, after } = await this.#changes.add({ id, events });
+    const item: PendingEvents = { id, events };
+    const { before, after } = await this.#changes.add(item);
     if (after.isFinal) this.#followed.delete(id);
     if (after.number === before.number) return after;
     onChanged?.(after);
-    if (events[0]?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
+    if (item.events.at(-1)?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
     return after;
   }
 
@@ -366,7 +389,10 @@ export class CommandWork {
     });
   }
 
-  /** Applies an outcome together with those of the same command that come before its turn. */
+  /**
+   * Applies an outcome together with those of the same command that come before its turn, and with what the step before
+   * applies, such as the reply of the node: a device often answers before that has its transaction.
+   */
   #addOutcome(outcome: CommandOutcome): void {
     const { id } = outcome;
     const waiting = this.#outcomes.get(id);
@@ -376,15 +402,28 @@ export class CommandWork {
     }
     this.#outcomes.set(id, [outcome]);
     void this.#step(id, async () => {
-      const outcomes = this.#outcomes.get(id)!;
-      this.#outcomes.delete(id);
-      await this.#apply(id, eventsOf(...outcomes));
+      // Unless the step before has applied them.
+      if (this.#outcomes.has(id)) await this.#apply(id, []);
     });
+  }
+
+  #takeOutcomes(id: string): readonly CommandOutcome[] {
+    const outcomes = this.#outcomes.get(id) ?? [];
+    this.#outcomes.delete(id);
+    return outcomes;
   }
 
   #onClaim(payload: Uint8Array): void {
     const { device, state, fresh } = SessionClaim.decode(payload);
     if (this.#isStopped || state !== SessionState.SESSION_STATE_OPEN || !fresh || !device) return;
+    this.#openedMs.delete(device);
+    this.#openedMs.set(device, this.#options.context.clock.monotonic());
+    if (this.#openedMs.size > wakeDevicesMax) this.#openedMs.delete(this.#openedMs.keys().next().value!);
+    this.#wakeLater(device);
+  }
+
+  #wakeLater(device: string): void {
+    if (this.#isStopped) return;
     if (this.#opened.size < wakeDevicesMax) this.#opened.add(device);
     this.#wakeTimer ??= this.#options.context.clock.after(wakeMs, () => void this.#wakeOpened());
   }

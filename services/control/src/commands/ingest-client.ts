@@ -16,6 +16,13 @@ const anyIngestSubject = 'tailrace.v1.ingest';
 /** How long an ingest node may take to reply. */
 const requestMs = 2_000;
 
+/** Where a command is requested. */
+export interface FoundNode {
+  readonly node: string;
+  /** Number of the session of the device, or of the gateway in front of it; 0: not known. */
+  readonly session: number;
+}
+
 /** Requests of control to ingest nodes. */
 export class IngestClient {
   readonly #bus: Pick<Bus, 'request'>;
@@ -24,19 +31,23 @@ export class IngestClient {
     this.#bus = bus;
   }
 
-  /** Resolves with the node that has the session of a device; undefined if none has. Rejects as the bus does. */
-  async find(device: string): Promise<string | undefined> {
+  /** Resolves with the session of a device; undefined if it has none. Rejects as the bus does. */
+  async find(device: string): Promise<FoundNode | undefined> {
     const payload = IngestRequest.encode({ find: { device } }).finish();
     const [reply] = await this.#bus.request(anyIngestSubject, payload, { deadlineMs: requestMs });
-    const { node, open } = IngestReply.decode(reply!).find ?? {};
-    return node && open ? node : undefined;
+    const { node, open, number = 0 } = IngestReply.decode(reply!).find ?? {};
+    return node && open ? { node, session: number ?? 0 } : undefined;
   }
 
-  /** Requests a command of a node. Rejects as the bus does; then the node may have received it. */
-  async command(command: Command, node: string, issued: number): Promise<CommandOutcome> {
+  /**
+   * Requests a command of a node. Rejects as the bus does; then the node may have received it. One with a fence is for
+   * the session by which the node was found: in another one, the node may not know the fences of later leases.
+   */
+  async command(command: Command, { node, session }: FoundNode, issued: number): Promise<CommandOutcome> {
     const { id, device, via, name, params, qos, deadline, fence, sender, traceparent } = command;
     const message = { id, device, via, name, params, qos, deadline, issued, fence, session: 0, subject: sender };
-    return await this.#request({ command: { ...message, traceparent } }, node);
+    const foundSession = fence === 0 ? 0 : session;
+    return await this.#request({ command: { ...message, traceparent, foundSession } }, node);
   }
 
   /** Resolves with the last outcome of a command on a node. Rejects with `not_found` if it knows none. */

@@ -59,7 +59,7 @@ const resultSchema = z
       })
       .describe('Of those that people would have seen: above 10 in 10 minutes, until there are fewer than 5.'),
     evaluated: z.object({
-      from: timeSchema,
+      from: timeSchema.describe('From here on the log had all reports: see `leftOut`.'),
       to: timeSchema.describe('Before `to` of the request: see `leftOut`.'),
       devices: countSchema,
       reports: countSchema.describe('Of these devices, with the warm-up.'),

@@ -299,6 +299,37 @@ test('each bound stops or leaves out, and the answer names it', () =>
     assert.equal(retained.evaluated.from, retained.leftOut[0]!.time);
   }));
 
+test('what the log removes during the run, and a partition from which all was removed, are named', () =>
+  withHistory(async (history) => {
+    const device = 'plant1.m0';
+    const partition = partitionOf(device, partitions);
+    for (let index = 0; index < 10; index++) await history.alarm(index * 5 * minuteMs, device);
+    const { log } = history;
+    const ports = {
+      describeTopic: log.describeTopic.bind(log),
+      bounds: log.bounds.bind(log),
+      positionsAt: log.positionsAt.bind(log),
+      read: log.read.bind(log),
+    };
+    const emptied = { ...ports, bounds: async () => Array.from({ length: partitions }, () => ({ first: 9, next: 9 })) };
+    const unknown = await history.run({ patterns: [device] }, {}, { history: new LogHistory(emptied, topic) });
+    const end = start + hourMs;
+    assert.deepEqual([unknown.evaluated.from, unknown.leftOut], [end, [{ bound: 'retention', time: end }]]);
+    let isForgotten = false;
+    const forgetting = {
+      ...ports,
+      async *read(...args: Parameters<MemoryEventLog['read']>) {
+        if (!isForgotten) await log.forget(topic, partition, 10);
+        isForgotten = true;
+        yield* log.read(...args);
+      },
+    };
+    const found = await history.run({ patterns: [device] }, {}, { history: new LogHistory(forgetting, topic) });
+    const time = start + 25 * minuteMs;
+    assert.deepEqual([found.raised, found.evaluated.from], [5, time]);
+    assert.deepEqual(found.leftOut, [{ bound: 'retention', time }]);
+  }));
+
 test('it stops when its requester has left, or the topic was re-created', () =>
   withHistory(async (history) => {
     await history.alarm(0, 'plant1.a');

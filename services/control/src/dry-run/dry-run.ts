@@ -67,8 +67,9 @@ export interface LeftOut {
 
 export interface DryRunResult extends ActivationSummary {
   readonly evaluated: {
-    /** The part of the span that is evaluated, epoch ms. */
+    /** From here on no report was removed from the log, epoch ms. */
     readonly from: number;
+    /** All devices are evaluated up to here. */
     readonly to: number;
     readonly devices: number;
     /** Of these devices, with the warm-up. */
@@ -113,7 +114,7 @@ export class DryRun {
     // Of single devices, only their partitions are read.
     const scope = patterns.every(isDevicePath) ? patterns : rule.devices;
     const pass = await this.#ports.history.open({ patterns: scope, fromMs });
-    const { epoch, completeFromMs } = pass;
+    const { epoch } = pass;
     const replay = new RuleReplay({ rule, inhibiting, epoch, fromMs, devicesMax, activationsMax });
     const isWanted = (device: string) =>
       patterns.some((pattern) => patternMatches(pattern, device)) &&
@@ -134,7 +135,7 @@ export class DryRun {
       this.#at = untilMs;
       stepMs = nextStepMs(stepMs, this.#records - recordsBefore);
     }
-    return await this.#result(replay, Math.max(from, completeFromMs));
+    return await this.#result(replay, Math.min(Math.max(from, pass.completeFromMs), to));
   }
 
   async #take(replay: RuleReplay, { records, rejected, reports }: HistoryPart): Promise<void> {

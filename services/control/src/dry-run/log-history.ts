@@ -1,4 +1,4 @@
-import { boundsOf, type EventLog, type LogRecord } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/event-log';
 import { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { isDevicePath } from '@tailrace/protocol/path';
@@ -23,48 +23,77 @@ export class LogHistory implements ReportHistory {
     const topic = this.#topic;
     const { epoch, partitions } = await eventLog.describeTopic(topic);
     const numbers = partitionsOf(patterns, partitions);
-    const bounds = await eventLog.bounds(topic, numbers);
+    // What the log removes after the first of both is noticed.
     const positions = await eventLog.positionsAt(topic, fromMs, numbers);
-    let completeFromMs = fromMs;
+    const bounds = await eventLog.bounds(topic, numbers);
+    const pass = new LogPass(eventLog, { topic, epoch, fromMs });
     for (const number of numbers) {
       const { first, next } = boundsOf(bounds, number);
+      pass.positions.set(number, positions[number]!);
       // Of a topic from which nothing was removed the first position is 0.
-      if (first === 0 || first === next || positions[number]! > first) continue;
-      completeFromMs = Math.max(completeFromMs, await this.#timeOf(number, first));
+      if (first === 0 || positions[number]! > first) continue;
+      await pass.lackBefore(number, first === next ? undefined : first);
     }
-    const from = new Map(numbers.map((number) => [number, positions[number]!]));
-    return {
-      epoch,
-      completeFromMs,
-      read: (untilMs, isWanted) => this.#read(epoch, from, untilMs, isWanted),
-    };
+    return pass;
+  }
+}
+
+class LogPass implements HistoryPass {
+  readonly epoch: string;
+  /** Of the next record, by partition. */
+  readonly positions = new Map<number, number>();
+  readonly #eventLog: ReadableLog;
+  readonly #topic: string;
+  #completeFromMs: number;
+
+  constructor(eventLog: ReadableLog, { topic, epoch, fromMs }: { topic: string; epoch: string; fromMs: number }) {
+    this.epoch = epoch;
+    this.#eventLog = eventLog;
+    this.#topic = topic;
+    this.#completeFromMs = fromMs;
   }
 
-  async #timeOf(partition: number, seq: number): Promise<number> {
-    for await (const [record] of this.#eventLog.read(this.#topic, partition, { from: seq, until: seq + 1 }))
-      if (record !== undefined) return record.timeMs;
-    return 0;
+  get completeFromMs(): number {
+    return this.#completeFromMs;
   }
 
-  async *#read(
-    epoch: string,
-    from: Map<number, number>,
-    untilMs: number,
-    isWanted: (device: string) => boolean,
-  ): AsyncGenerator<HistoryPart> {
+  /** Notes that the reports of a partition before a position were removed; undefined: all of them. */
+  async lackBefore(partition: number, seq: number | undefined): Promise<void> {
+    // When the last one of all was appended is not known.
+    let timeMs = Number.POSITIVE_INFINITY;
+    if (seq !== undefined) {
+      // The record at this position may be removed, too: then it is the first one after it.
+      for await (const [record] of this.#eventLog.read(this.#topic, partition, { from: seq, background: true })) {
+        timeMs = record!.timeMs || timeMs;
+        break;
+      }
+    }
+    this.#completeFromMs = Math.max(this.#completeFromMs, timeMs);
+  }
+
+  async *read(untilMs: number, isWanted: (device: string) => boolean): AsyncGenerator<HistoryPart> {
     const eventLog = this.#eventLog;
     const topic = this.#topic;
-    const stops = await eventLog.positionsAt(topic, untilMs, [...from.keys()]);
-    for (const [partition, first] of from) {
+    const stops = await eventLog.positionsAt(topic, untilMs, [...this.positions.keys()]);
+    for (const [partition, from] of this.positions) {
       const until = stops[partition]!;
-      if (until <= first) continue;
-      for await (const records of eventLog.read(topic, partition, { from: first, until, background: true }))
+      let next = from;
+      if (until <= next) continue;
+      for await (const records of eventLog.read(topic, partition, { from, until, background: true })) {
+        // The log has removed those before it since the pass was opened.
+        if (records[0]!.seq > next) await this.lackBefore(partition, records[0]!.seq);
+        next = recordEnd(records.at(-1)!);
         yield partOf(records, isWanted);
-      from.set(partition, until);
+      }
+      if (next < until) await this.lackBefore(partition, until);
+      this.positions.set(partition, until);
     }
     const present = (await eventLog.describeTopic(topic)).epoch;
-    if (present === epoch) return;
-    throw new TailraceError('unavailable', `${topic}: expected the epoch ${epoch}, got ${present}: it was re-created`);
+    if (present === this.epoch) return;
+    throw new TailraceError(
+      'unavailable',
+      `${topic}: expected the epoch ${this.epoch}, got ${present}: it was re-created`,
+    );
   }
 }
 

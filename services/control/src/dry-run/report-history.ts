@@ -21,7 +21,10 @@ export interface ReportHistory {
 export interface HistoryPass {
   /** Of the positions of the reports. */
   readonly epoch: string;
-  /** `fromMs`, or a later time if reports before it were removed, epoch ms. */
+  /**
+   * `fromMs`, or a later time if reports before it were removed, epoch ms; infinite: of some partition all were. It may
+   * rise with each call of `read`.
+   */
   readonly completeFromMs: number;
   /**
    * Reads the reports up to a time, exclusive, from where the call before has stopped. `isWanted`: whether the reports

@@ -12,6 +12,7 @@ import {
   type RegistryDevice,
 } from './device.ts';
 import { csvLimits } from './device-csv.ts';
+import type { Group } from './device-store.ts';
 import { devicePathSchema, idSchema } from './fields.ts';
 import type { Registry } from './registry.ts';
 
@@ -157,12 +158,12 @@ function registerGroupRoutes(api: Api, registry: Registry): void {
         response: { 200: z.object({ groups: z.array(groupBodySchema) }), ...errorResponses },
       },
     },
-    async (request) => ({ groups: (await registry.groups(request.requester)).slice() }),
+    async (request) => ({ groups: (await registry.groups(request.requester)).map(groupBodyOf) }),
   );
   api.get(
     `${path}/:id`,
     { schema: { tags, summary: 'A group', params: byId, response: { 200: groupBodySchema, ...errorResponses } } },
-    async (request) => registry.group(request.requester, request.params.id),
+    async (request) => groupBodyOf(await registry.group(request.requester, request.params.id)),
   );
   api.put(
     `${path}/:id`,
@@ -172,11 +173,16 @@ function registerGroupRoutes(api: Api, registry: Registry): void {
         summary: 'Create or change a group',
         description: `All devices that match it, now or later. ${engineer}`,
         params: byId,
-        body: groupSchema,
+        body: groupSchema.extend({
+          version: z.int().min(0).optional().describe('The version that the change is based on, 0 for a new group.'),
+        }),
         response: { 200: groupBodySchema, ...errorResponses },
       },
     },
-    async (request) => registry.storeGroup(request.requester, request.params.id, request.body),
+    async (request) => {
+      const { version, ...fields } = request.body;
+      return groupBodyOf(await registry.storeGroup(request.requester, request.params.id, fields, version));
+    },
   );
   api.delete(
     `${path}/:id`,
@@ -226,6 +232,11 @@ function registerImportRoute(api: Api, registry: Registry): void {
       },
     );
   });
+}
+
+/** Returns a group as the API has it: without its tenant. */
+function groupBodyOf({ tenant, ...group }: Group): z.output<typeof groupBodySchema> {
+  return group;
 }
 
 /** Returns a device as the API has it. */

@@ -6,7 +6,7 @@ import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
-import { ownOf } from '../stored-by-id.ts';
+import { assertVersion, ownOf } from '../stored-by-id.ts';
 import { revokeAllOf } from './credential-store.ts';
 import {
   type DeviceFields,
@@ -287,14 +287,15 @@ export class Registry {
     return ownOf(requester, 'group', id, await findGroup(this.#context.database, id));
   }
 
-  /** Creates or changes a group. */
-  async storeGroup(requester: Requester, id: string, fields: GroupFields): Promise<Group> {
+  /** Creates or changes a group. Rejects with `conflict` for another version than `basedOn`. */
+  async storeGroup(requester: Requester, id: string, fields: GroupFields, basedOn?: number): Promise<Group> {
     assertRole(requester, 'engineer');
     assertPatternsOfTenant(requester, fields.patterns);
     return await act(this.#context, async (transaction) => {
       const before = await findGroup(transaction, id);
       if (before !== undefined && requester.tenant !== '' && before.tenant !== requester.tenant)
         throw new TailraceError('conflict', `group: expected an ID that is free, got ${shown(id)}`);
+      assertVersion('group', id, basedOn, before?.version);
       if (before === undefined && (await listGroups(transaction, '')).length >= registryLimits.groupsMax)
         throw new TailraceError('limit_reached', `groups: expected at most ${registryLimits.groupsMax}, got one more`);
       const version = (before?.version ?? 0) + 1;

@@ -44,7 +44,7 @@ export function refusalOf(command: DeviceCommand, ports: RefusalPorts, checks: R
   const route = routeOf(command);
   const session = ports.sessionOf(route);
   if (session === undefined) return withoutSession(route, command.via, ports);
-  const refusal = sessionRefusal(command, session) ?? orReason('conflict', checks.staleReason());
+  const refusal = sessionRefusal(command, session, ports.node) ?? orReason('conflict', checks.staleReason());
   const last = refusal ?? orReason('rate_limited', checks.fullReason());
   return last && { ...last, protocol: session.protocol };
 }
@@ -58,13 +58,19 @@ function withoutSession(route: string, via: DeviceCommand['via'], { node, holder
   return { ...failed('conflict', `the session of ${route} is on ${holder}`), holder };
 }
 
-function sessionRefusal(command: DeviceCommand, session: CommandSession): Refusal | undefined {
+function sessionRefusal(command: DeviceCommand, session: CommandSession, node: string): Refusal | undefined {
   const route = routeOf(command);
   if (!session.mayReceiveCommands(command.device)) {
     const message = `the credential of ${route} does not name ${command.device}, so that it receives no commands for it`;
     return failed('forbidden', message);
   }
   if (!session.takesCommands) return failed('unavailable', `the session of ${route} takes no commands`);
+  const { foundSession = 0 } = command;
+  if (foundSession !== 0 && foundSession !== session.number) {
+    // Between both sessions another node, or this one before a restart, may have sent a command with a higher fence.
+    const message = `foundSession: expected ${session.number}, got ${foundSession}: ${route} has connected again`;
+    return { ...failed('conflict', message), holder: node };
+  }
   if (command.session === 0 || command.session === session.number) return undefined;
   return failed('conflict', `session: expected ${session.number}, got ${command.session}`);
 }

@@ -341,6 +341,25 @@ test('a lower fence than that of an earlier command is refused, also of one that
   assert.deepEqual(outcomes(), ['c1 done', 'c3 failed conflict']);
 });
 
+test('a fence that another node has seen meanwhile counts: a delayed request is refused in a later session of its device', () => {
+  const first = start();
+  const second = start();
+  const found = first.open(new TestSession(7)).number;
+  // The device moves. A later holder of its lease commands it on the other node, and it returns.
+  first.lose(first.sessions.get(press)!, 'ingest-1');
+  second.open(new TestSession(8));
+  assert.equal(second.request('c2', { fence: 6, foundSession: 8 }), 'accepted');
+  const session = first.open(new TestSession(9));
+  const delayed = first.commands.request({ command: first.commandOf('c1', { fence: 5, foundSession: found }) });
+  assert.deepEqual([textOf(delayed), delayed.holder, delayed.attempt], ['failed conflict', 'ingest-0', 0]);
+  assert.deepEqual(session.ids(), []);
+  // What was accepted goes to the next session as before.
+  assert.equal(first.request('c3', { fence: 6, foundSession: 9 }), 'accepted');
+  assert.deepEqual(session.ids(), ['c3']);
+  const next = first.open(new TestSession(10));
+  assert.deepEqual(next.ids(), ['c3']);
+});
+
 test('a command that waits is canceled, and its ID is not accepted again', async () => {
   const { clock, commands, open, request, outcomes } = start();
   const session = open();
