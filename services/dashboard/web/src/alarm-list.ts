@@ -85,6 +85,14 @@ export function stateWord(state: string): string {
 /** What a person can do about an alarm. */
 export type AlarmAction = 'acknowledge' | 'shelve' | 'unshelve' | 'reset' | 'return_to_service';
 
+/** A transition or a refusal follows an action within this time, ms, unless alarms is away. */
+const appliedWithinMs = 5_000;
+
+/** Returns whether an action that was sent should have been applied or refused by now. */
+export function isLate(sentMs: number, nowMs: number): boolean {
+  return nowMs > sentMs + appliedWithinMs;
+}
+
 /** Returns what a person can do about an alarm in a state, the most usual first. */
 export function actionsFor(state: string): readonly AlarmAction[] {
   switch (state) {

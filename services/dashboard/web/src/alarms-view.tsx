@@ -3,7 +3,7 @@ import type { AlarmTransition } from '@tailrace/client/control';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { AlarmDialog } from './alarm-dialog.tsx';
-import { type AlarmAction, actionsFor, isUnacknowledged, stateWord } from './alarm-list.ts';
+import { type AlarmAction, actionsFor, isLate, isUnacknowledged, stateWord } from './alarm-list.ts';
 import { type ControlError, needsNote, refusalText } from './control-words.ts';
 import { shownAge, shownTime } from './format.ts';
 import { usePage } from './page.ts';
@@ -134,6 +134,7 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
   const error = useSignal<ControlError | undefined>(undefined);
   /** ID of the action that has no transition yet; '' while it is sent. */
   const pending = useSignal<string | undefined>(undefined);
+  const sentMs = useSignal(0);
   const dialog = useSignal<'shelve' | 'acknowledge' | undefined>(undefined);
   useEffect(() => {
     pending.value = undefined;
@@ -146,6 +147,7 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
   const send = (request: Promise<string>) => {
     error.value = undefined;
     pending.value = '';
+    sentMs.value = live.nowMs.peek();
     request.then(
       (id) => {
         if (pending.value === '') pending.value = id;
@@ -163,7 +165,10 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
     else if (action === 'reset') send(control.reset(alarm));
     else send(control.returnToService(alarm));
   };
-  const isBusy = pending.value !== undefined && refusal === undefined;
+  const isPending = pending.value !== undefined && refusal === undefined;
+  // Read while it waits only: the time changes for each row otherwise.
+  const isOverdue = isPending && isLate(sentMs.value, live.nowMs.value);
+  const isBusy = isPending && !isOverdue;
   const name = `${alarm.message ?? alarm.rule}, ${alarm.device}`;
   return (
     <div class="actions">
@@ -180,6 +185,11 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
           {actionWords[action]}
         </button>
       ))}
+      {isOverdue && (
+        <p class="refusal" role="alert">
+          Not applied yet: the service of alarms does not answer.
+        </p>
+      )}
       {shown !== undefined && (
         <p class="refusal" role="alert">
           {refusalText(shown, live.nowMs.peek())}{' '}

@@ -60,7 +60,7 @@ function notSentText(error: ControlError, retryError: ControlError | undefined, 
     case 'unavailable':
       return `Not sent: ${retryError === undefined ? 'this page is not connected' : 'control does not answer'}. Try again.`;
     case 'timeout':
-      return 'Control has not answered: the command may have been executed. Look at the device before you try again.';
+      return 'Control has not answered: the command may have been executed. Check the device before you try again.';
     default:
       return refusalText(error, nowMs);
   }
