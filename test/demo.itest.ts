@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '@tailrace/platform/clock';
@@ -17,6 +17,8 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { connectCommandSocket } from '../scripts/command-socket-bus.ts';
+import { blocksOfDemo } from './docs/pages.ts';
+import { Terminals } from './docs/terminals.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
@@ -38,6 +40,8 @@ async function startDemo(portBase: number): Promise<void> {
     command: 'make',
     args: ['--no-print-directory', 'demo', `DATA=${data}`, `PORT_BASE=${portBase}`],
     cwd: root,
+    // For the page about notifications.
+    env: { ...process.env, TAILRACE_NOTIFICATION_NETWORKS: '127.0.0.0/8' },
     output: { file: output },
   });
   endpoints = await eventually(
@@ -229,6 +233,21 @@ test('a dry run of the rule finds its alarm in the log, and one of all machines 
   const wider = await dryRun({ devices: ['plant1.>'], condition: { ...rule.condition, limits: { H: { value: 1 } } } });
   assert.ok(wider.devicesRaised > same.devicesRaised, JSON.stringify(wider));
 });
+
+for (const page of ['docs/CONTROL.md', 'docs/NOTIFICATIONS.md'])
+  test(`the commands of ${page} work unchanged, one after the other`, async () => {
+    const env = { ...process.env, PORT_BASE: String(await freePortBase()) };
+    const scratch = join(dir.path, basename(page));
+    await mkdir(scratch);
+    const terminals = new Terminals({ cwd: dir.path, env, scratch });
+    const blocks = blocksOfDemo(page);
+    assert.ok(blocks.length >= 2, `${blocks.length} blocks`);
+    try {
+      for (const { block, directive } of blocks) await terminals.run(block, directive);
+    } finally {
+      await terminals.ctrlC();
+    }
+  });
 
 test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: 'plant1.>' });
