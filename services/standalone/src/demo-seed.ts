@@ -30,10 +30,10 @@ const tokenMs = 600_000;
 const requestMs = 10_000;
 
 /**
- * Puts the rules, scenes and schedules of the demo, and what is known of its devices, into an empty store, over the
- * API of control. Resolves with whether it has. Without effect on a store in which people have created some, and once it
- * is complete: what people change or delete stays so. If it was interrupted, the next call adds what is missing.
- * Rejects with the error of control, `unavailable` if it cannot be reached.
+ * Puts the rules, scenes and schedules of the demo, and what is known of its devices, into an empty store, over
+ * the API of control. Resolves with whether it has. Without effect on a store in which people have created some,
+ * and once it is complete: what people change or delete stays so. If it was interrupted, the next call adds what
+ * is missing. Rejects with the error of control, `unavailable` if it cannot be reached.
  */
 export async function seedDemo(options: SeedOptions): Promise<boolean> {
   const { url, secret, timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone } = options;
