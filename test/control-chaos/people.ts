@@ -36,6 +36,8 @@ export interface PeopleOptions {
 const commandMs = 8_000;
 const retryMs = 250;
 const inFlightMax = 20;
+/** For the answers of all requests at the end: above the deadline of a command and the time of its outcome. */
+const answerMs = 90_000;
 
 /** People who act all the time, and note what they request and what control has answered. */
 export class People {
@@ -60,11 +62,15 @@ export class People {
     this.#every(900, () => this.#lease(emil, true));
   }
 
-  /** Requests nothing new. Resolves when each request has an answer. */
+  /** Requests nothing new. Resolves when each request has an answer; rejects if some have none in time. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all(this.#loops);
-    await Promise.all(this.#inFlight);
+    const answered = Promise.all(this.#loops).then(() => Promise.all(this.#inFlight));
+    const late = sleep(answerMs, 'late', { ref: false });
+    if ((await Promise.race([answered, late])) === 'late')
+      throw new Error(
+        `expected answers of all requests within ${answerMs / 1000} s, got ${this.#inFlight.size} without`,
+      );
   }
 
   /**

@@ -55,6 +55,7 @@ test('each field of a command is checked, and the error names it', () => {
     [{ name: 'open valve' }, /^name: expected 1 to 64 letters/],
     [{ params: { a: Number.NaN } }, /^params.a: expected a finite number/],
     [{ params: { a: null } }, /^params.a: /],
+    [{ params: { a: 'x\0' } }, /^params.a: expected .* a text without NUL/],
     [{ params: { '': 1 } }, /^params: expected names/],
     [
       { params: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`p${i}`, 1])) },

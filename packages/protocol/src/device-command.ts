@@ -142,11 +142,14 @@ export function assertCommandId(id: unknown, field = 'id'): asserts id is string
   throw invalid(field, `a text of 1 to ${idBytesMax} bytes without control characters`, id);
 }
 
-/** Returns whether the value is one of a parameter: a finite number, a boolean, or a text. */
+/**
+ * Returns whether the value is one of a parameter: a finite number, a boolean, or a text. As that of a reading, it has
+ * no NUL, which PostgreSQL cannot store.
+ */
 export function isCommandValue(value: unknown): value is CommandValue {
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value === 'string') return value.length <= commandLimits.paramsBytesMax && value.isWellFormed();
-  return typeof value === 'boolean';
+  if (typeof value !== 'string') return typeof value === 'boolean';
+  return value.length <= commandLimits.paramsBytesMax && value.isWellFormed() && !value.includes('\0');
 }
 
 function assertParams(params: Readonly<Record<string, CommandValue>>): void {
@@ -157,7 +160,8 @@ function assertParams(params: Readonly<Record<string, CommandValue>>): void {
   for (const [name, value] of entries) {
     if (name === '' || name.length > paramCharactersMax || !isPlainText(name))
       throw invalid('params', `names of 1 to ${paramCharactersMax} characters without control characters`, name);
-    if (!isCommandValue(value)) throw invalid(`params.${name}`, 'a finite number, a boolean or a text', value);
+    if (!isCommandValue(value))
+      throw invalid(`params.${name}`, 'a finite number, a boolean or a text without NUL', value);
     // Tag and length of the entry, of its name, and of its value, as Protobuf has them.
     bytes += utf8Bytes(name) + (typeof value === 'string' ? utf8Bytes(value) : 8) + 8;
   }

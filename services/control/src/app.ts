@@ -27,7 +27,7 @@ import { CommandWork } from './commands/command-work.ts';
 import { IngestClient } from './commands/ingest-client.ts';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
 import type { ControlSettings } from './config.ts';
-import type { ControlContext, RegisterRoutes } from './control-context.ts';
+import { type ControlContext, journalRefusal, type RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
 import { ControlTracing } from './control-tracing.ts';
 import { registerDryRunRoutes } from './dry-run/dry-run-routes.ts';
@@ -196,7 +196,10 @@ export function createControl(options: ControlOptions): Control {
       fleets.start();
       await server.subscribe();
       if (servesApi)
-        api = await createApi({ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes });
+        api = await createApi({
+          ...{ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes },
+          onRefused: (requester, request, error) => journalRefusal(context, requester, request, error),
+        });
       if (state !== 'new') return;
       if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');
       state = 'running';

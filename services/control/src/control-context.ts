@@ -3,7 +3,7 @@ import { retryTransaction } from '@tailrace/database/retry-transaction';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type ErrorCode, isTailraceError } from '@tailrace/protocol/error';
+import { type ErrorCode, isTailraceError, type TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, entryOf } from './audit/audit-entry.ts';
 import type { Api } from './http/api.ts';
 import type { Act, Journal } from './journal.ts';
@@ -58,6 +58,10 @@ export async function act<T>(context: ActContext, work: (transaction: Transactio
 
 /** Refusals by rights, and by what others do. Further ones are errors in a request, or of the installation. */
 const auditedRefusals: ReadonlySet<ErrorCode> = new Set(['forbidden', 'conflict']);
+/** Of the target of a refusal. */
+const targetCharactersMax = 300;
+/** Refusals that have their entry. */
+const journaled = new WeakSet<object>();
 
 /**
  * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Rejects with the refusal; with the
@@ -72,7 +76,7 @@ export async function orRefused<T>(
   try {
     return await work();
   } catch (error) {
-    if (!isTailraceError(error) || !auditedRefusals.has(error.code)) throw error;
+    if (!isTailraceError(error) || !auditedRefusals.has(error.code) || journaled.has(error)) throw error;
     const { code, message } = error;
     const { action, target, details } = refused;
     const entry = entryOf(requester, {
@@ -80,6 +84,24 @@ export async function orRefused<T>(
       details: { ...details, code, message },
     });
     await act(context, async () => ({ result: undefined, acts: [{ key: target, entry }] }));
+    journaled.add(error);
     throw error;
   }
+}
+
+/**
+ * Journals the refusal of a request over HTTP, unless it has its entry already: of what has no more specific one.
+ * Rejects as the database does.
+ */
+export async function journalRefusal(
+  context: ActContext,
+  requester: Requester,
+  { method, path }: { readonly method: string; readonly path: string },
+  error: TailraceError,
+): Promise<void> {
+  const refused = { action: 'request.refused', target: path.slice(0, targetCharactersMax), details: { method } };
+  const rethrow = () => Promise.reject(error);
+  await orRefused(context, requester, refused, rethrow).catch((thrown: unknown) => {
+    if (thrown !== error) throw thrown;
+  });
 }

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { Transaction } from '@tailrace/database/database';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import { type AuditEntry, chainOf, contentOf, entryOf } from './audit/audit-entry.ts';
+import { type AuditEntry, chainOf, contentOf, controlItself, entryOf } from './audit/audit-entry.ts';
 import type { Requester } from './requester.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
@@ -47,6 +48,8 @@ export function actsAbout(
 
 /** Of the content of an audit entry, with its details. */
 const contentCharactersMax = 16_384;
+/** Of details that are too large: what an entry of control itself has of their JSON. */
+const startCharacters = 4_000;
 
 export interface JournalOptions {
   readonly clock: Pick<Clock, 'now'>;
@@ -68,7 +71,7 @@ export class Journal {
   /**
    * Appends acts, as the last statement of a transaction: other transactions with the same chains wait from here to its
    * commit. Call it once in a transaction, with all of its acts. Rejects as the database does, and with `too_large` for
-   * an entry over 16,384 characters.
+   * an entry over 16,384 characters; of control itself, its details are truncated.
    */
   async append(transaction: Pick<Transaction, 'query'>, acts: readonly Act[]): Promise<void> {
     const listed = acts.map(({ key, entry, records = [] }) => ({
@@ -90,8 +93,17 @@ export class Journal {
 function checkedContent(entry: AuditEntry): string {
   const content = contentOf(entry);
   if (content.length <= contentCharactersMax) return content;
+  // A deadline that has passed, or a run that has finished, cannot be refused: it would be tried for good.
+  if (entry.subject === controlItself.subject && entry.address === controlItself.address)
+    return contentOf({ ...entry, details: truncated(JSON.stringify(entry.details)) });
   throw new TailraceError(
     'too_large',
     `audit entry of ${entry.action}: expected at most ${contentCharactersMax} characters, got ${content.length}`,
   );
+}
+
+/** Returns the details of an entry that has only the start of them, and a hash of all. */
+function truncated(details: string): AuditEntry['details'] {
+  const sha256 = createHash('sha256').update(details).digest('hex');
+  return { start: details.slice(0, startCharacters).toWellFormed(), characters: details.length, sha256 };
 }

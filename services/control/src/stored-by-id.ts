@@ -1,3 +1,4 @@
+import type { Queryable } from '@tailrace/database/database';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Requester } from './requester.ts';
 
@@ -5,6 +6,17 @@ import type { Requester } from './requester.ts';
  * What people create under an ID of their choice, with versions: scenes, schedules, triggers, groups, targets and
  * routes of notifications.
  */
+
+/** Of `pg_advisory_xact_lock` with two keys, which no other code uses. */
+const lockKey = 7_201;
+
+/**
+ * Lets no other transaction create or change what has this ID until this one is finished. A row that does not exist yet
+ * cannot be locked: of two people who create the same, one would replace what the other has just stored.
+ */
+export async function lockId(transaction: Queryable, kind: string, id: string): Promise<void> {
+  await transaction.query('SELECT pg_advisory_xact_lock($1::int, hashtext($2))', [lockKey, `${kind}/${id}`]);
+}
 
 /** Returns whether something is of the tenant of the requester, who may be of all. */
 export function isOwn({ tenant }: Pick<Requester, 'tenant'>, { tenant: owner }: { readonly tenant: string }): boolean {

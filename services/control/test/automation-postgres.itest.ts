@@ -91,6 +91,28 @@ test('processes that change the same scene at once do not make a circle', async 
   }
 });
 
+test('of people who create the same at once, one does, and the others are refused', async () => {
+  await ok('PUT', '/v1/scenes/wait', { name: 'x', steps: [{ do: 'wait', ms: 1 }] });
+  const schedule = { name: 'x', scene: 'wait', cron: '0 0 1 1 *', timeZone: 'UTC', version: 0 };
+  const bodies = {
+    'schedules/same': schedule,
+    'triggers/same': { name: 'x', scene: 'wait', devices: ['plant1.>'], version: 0 },
+    'notification-targets/same': { target: { kind: 'email', to: ['a@plant.example'] }, version: 0 },
+  };
+  for (const [path, body] of Object.entries(bodies)) {
+    const all = [...controls, ...controls].map((each) => each.request(engineer, 'PUT', `/v1/${path}`, body));
+    const answers = await Promise.all(all);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409, 409, 409, 409], path);
+  }
+  // A group has no version in its request: each change is one of its own.
+  const group = { name: 'x', patterns: ['plant1.>'] };
+  const all = [...controls, ...controls].map((each) =>
+    each.request(engineer, 'PUT', '/v1/registry/groups/same', group),
+  );
+  const versions = (await Promise.all(all)).map(({ body }) => body.version);
+  assert.deepEqual(versions.sort(), [1, 2, 3, 4, 5, 6]);
+});
+
 test('of two persons that undo a run at once, one does', async () => {
   ingest.connect('plant1.undo.lamp');
   await ok('PUT', '/v1/scenes/on', {

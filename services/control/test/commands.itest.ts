@@ -60,6 +60,22 @@ const reaches = (id: string, state: string) =>
 
 const sentOf = (device: string) => node.sent.filter((command) => command.device === device);
 
+test('a command with the largest parameters that the audit takes has a final state, and can be canceled', async () => {
+  // Each of these characters has six in JSON.
+  let length = 2_725;
+  const largest = async (fields: object) => {
+    for (; ; length--) {
+      const answer = await submit({ ...fields, params: { text: '\u0001'.repeat(length) } });
+      if (answer.status === 202) return answer.body.id as string;
+      assert.deepEqual([answer.status, answer.body.error.code], [413, 'too_large']);
+    }
+  };
+  const expired = await largest({ device: 'plant1.large1', deadline: Date.now() + 1_500 });
+  const canceled = await largest({ device: 'plant1.large2', deadline: Date.now() + 60_000 });
+  assert.equal((await control.request(anna, 'POST', `/v1/commands/${canceled}/cancel`)).status, 200);
+  await reaches(expired, 'expired final');
+});
+
 test('a command reaches its device, and its states the log, the audit and its sender, each once', async () => {
   const device = 'plant1.press1';
   node.connect(device);

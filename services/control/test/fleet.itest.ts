@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { CommandOutcome } from '@tailrace/protocol/device-command';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type ControlFixture, createControlFixture, type RunningControl, tokenOf } from './control-fixture.ts';
+import { FanoutNode } from './fanout-node.ts';
 import { IngestNode } from './ingest-node.ts';
 
 let fixture: ControlFixture;
@@ -112,7 +113,8 @@ test('too many failures stop it: the devices that wait are skipped, and commands
   const devices = await line('c', 30);
   const away = devices[0]!;
   ingest.disconnect(away);
-  for (const device of devices.slice(1, 6)) failing.add(device);
+  // All others: on a slow machine, more than five get their commands before the first outcomes are counted.
+  for (const device of devices.slice(1)) failing.add(device);
   const { body } = await start({
     ...{ pattern: 'plant1.c.>', rate: { perMinute: 600 }, stop: { failedShare: 0.5, devicesMin: 5 } },
   });
@@ -121,7 +123,8 @@ test('too many failures stop it: the devices that wait are skipped, and commands
   assert.equal(stopped.counts.canceled, 1);
   assert.ok(stopped.counts.skipped > 0, JSON.stringify(stopped.counts));
   const { devices: rows } = await read(body.id, '/devices?state=failed');
-  assert.deepEqual([rows.length, rows[0].code], [5, 'internal']);
+  assert.ok(rows.length >= 5, JSON.stringify(rows));
+  assert.equal(rows[0].code, 'internal');
   const sent = sentTo('c').length;
   assert.equal(sent + 1 + stopped.counts.skipped, 30);
   ingest.connect(away);
@@ -178,6 +181,24 @@ test('a device that does not report in time counts as failed, and a lease of ano
   ingest.report(ingest.sent.find(({ device }) => device === devices[1])!, { state: 'expired', code: 'timeout' });
   const done = await reaches(fleet.id, 'done');
   assert.deepEqual([done.counts, done.failed], [{ done: 2, failed: 1, expired: 1 }, 2]);
+});
+
+test('a condition is checked at each device, and refuses those for which it does not hold', async (t) => {
+  const fanout = new FanoutNode('fanout-0', await fixture.bus('fanout-0'), 3);
+  t.after(() => fanout.stop());
+  const devices = await line('n', 3);
+  for (const [index, device] of devices.entries()) fanout.set(device, { version: index });
+  await fanout.start();
+  const fields = { pattern: 'plant1.n.>', stop: { failedShare: 1 }, onlyIf: 'version < 2' };
+  const invalid = await start({ ...fields, onlyIf: 'version <' });
+  assert.deepEqual([invalid.status, invalid.body.error.code], [400, 'invalid_message']);
+  assert.match(invalid.body.error.message, /^onlyIf, line 1, column 10/);
+  const { body } = await start(fields);
+  const { counts } = await reaches(body.id, 'done');
+  assert.deepEqual(counts, { done: 2, failed: 1 });
+  const { devices: rows } = await read(body.id, '/devices?state=failed');
+  assert.deepEqual([rows[0].device, rows[0].code], [devices[2], 'conflict']);
+  assert.deepEqual(sentTo('n'), devices.slice(0, 2));
 });
 
 test('a dry run names the devices, and starts nothing', async () => {

@@ -117,9 +117,21 @@ test('a transaction that fails has neither an entry nor a record', async () => {
   assert.deepEqual((await verifyChains(fixture.database)).broken, []);
 });
 
+test('of an act of control itself, which cannot be refused, large details are truncated', async () => {
+  const details = { text: '"'.repeat(20_000) };
+  const large = entryOf(controlItself, { time: 1, action: 'test.finished', target: 'plant1.d1', details });
+  await act(context, async () => ({ result: undefined, acts: [{ key: 'plant1.d1', entry: large }] }));
+  const [written] = await listEntries(fixture.database, { action: 'test.finished', limit: 1 });
+  const { start, characters, sha256 } = written!.entry.details;
+  assert.equal(start, JSON.stringify(details).slice(0, 4_000));
+  assert.deepEqual([characters, (sha256 as string).length], [JSON.stringify(details).length, 64]);
+  assert.deepEqual((await verifyChains(fixture.database)).broken, []);
+});
+
 test('an act whose entry cannot be written is refused', async () => {
   const details = { text: 'x'.repeat(20_000) };
-  const large = entryOf(controlItself, { time: 1, action: 'test.done', target: 'plant1.d1', details });
+  const person = { ...controlItself, subject: 'anna', address: '127.0.0.1' };
+  const large = entryOf(person, { time: 1, action: 'test.done', target: 'plant1.d1', details });
   await assert.rejects(
     act(context, async (transaction) => {
       await transaction.query(`UPDATE outbox_relay SET holder = 'changed'`);

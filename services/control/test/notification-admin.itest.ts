@@ -52,7 +52,7 @@ test('an engineer adds a target and a route, of which the audit has all but the 
   const text = JSON.stringify(audit);
   assert.match(text, /notification_target\.created.*|notification_route\.created/);
   assert.ok(!text.includes(secret));
-  const { body: listed } = await control.request(operator, 'GET', '/v1/notification-targets');
+  const { body: listed } = await control.request(engineer, 'GET', '/v1/notification-targets');
   assert.ok(!JSON.stringify(listed).includes(secret));
   const other = await tokenOf('zoe', { roles: ['engineer'], tenant: 'plant1' });
   assert.deepEqual((await control.request(other, 'GET', '/v1/notification-targets')).body, { targets: [] });

@@ -24,6 +24,9 @@ export const workTimes = {
 /** Of a command that nothing is done about any more. */
 const neverMs = 8.64e15;
 
+/** Characters of parameters that each audit entry of a command has. */
+const repeatedParamsMax = 2_000;
+
 /** Who changes a command, for the audit. */
 export type Actor = Pick<Requester, 'subject' | 'tokenId' | 'address'>;
 
@@ -33,7 +36,9 @@ export type Actor = Pick<Requester, 'subject' | 'tokenId' | 'address'>;
  */
 export function actOf(command: Command, actor: Actor, more: Readonly<Record<string, unknown>> = {}): Act {
   const { id, key, device, name, params, sender, number, state, awaits, code, message, traceparent } = command;
-  const details = { command: id, key, name, params, sender, number, awaits, code, message, ...more };
+  // The entry of the acceptance has them. Repeated in full, a person could not cancel a command with large ones.
+  const repeated = number === 1 || JSON.stringify(params).length <= repeatedParamsMax ? { params } : {};
+  const details = { command: id, key, name, ...repeated, sender, number, awaits, code, message, ...more };
   return {
     key: device,
     entry: entryOf(actor, { time: command.changed, action: `command.${state}`, target: device, details }),

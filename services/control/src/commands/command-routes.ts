@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import type { ControlContext } from '../control-context.ts';
 import type { Api } from '../http/api.ts';
-import { cursor, cursorSchema, deviceSchema, errorResponses, limitSchema, patternSchema } from '../http/query.ts';
+import {
+  cursor,
+  cursorSchema,
+  deviceSchema,
+  errorResponses,
+  limitSchema,
+  patternSchema,
+  commandValueSchema as valueSchema,
+} from '../http/query.ts';
 import { type Command, commandProgress, deadlineMsDefault } from './command.ts';
 import { onlyIfCharactersMax } from './command-condition.ts';
 import type { CommandService } from './command-service.ts';
 import { transitionsOf } from './command-store.ts';
 
-const valueSchema = z.union([z.number(), z.boolean(), z.string().max(4_096)]);
 const timeSchema = z.number().describe('Epoch ms.');
 
 const submissionSchema = z.strictObject({

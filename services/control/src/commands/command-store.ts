@@ -170,11 +170,13 @@ export async function storeTransitions(
          code = transition.code, message = transition.message, confirmed_by = transition."confirmedBy",
          value_before = transition."before", value_after = transition."after",
          is_requested = transition."isRequested", cancel_by = transition."cancelBy", due_ms = transition.due
-        FROM transition WHERE commands.id = transition.id AND transition.due IS NOT NULL
+        FROM transition
+       WHERE commands.id = transition.id AND commands.id = ANY ($2::text[]) AND transition.due IS NOT NULL
      )
      INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
      SELECT id, number, state, awaits, changed, code, message, "isFinal" FROM transition`,
-    [JSON.stringify(rows)],
+    // The IDs are there twice: PostgreSQL expects 100 rows of JSON, for which it would read a small table whole.
+    [JSON.stringify(rows), [...last.keys()]],
   );
 }
 
@@ -201,14 +203,15 @@ export async function noteRequested(
   const { rows } = await queryable.query<{ id: string }>(
     `UPDATE commands SET is_requested = true, node = request.node
        FROM jsonb_to_recordset($1::jsonb) AS request (id text, number integer, node text, scopes text[])
-      WHERE commands.id = request.id AND commands.number = request.number AND commands.worker = $2
+      WHERE commands.id = request.id AND commands.id = ANY ($4::text[])
+        AND commands.number = request.number AND commands.worker = $2
         AND NOT commands.is_final AND NOT commands.is_requested AND commands.awaits <> 'confirmation'
         AND NOT EXISTS (
           SELECT 1 FROM leases
            WHERE scope = ANY (request.scopes) AND until_ms > $3
              AND (holder <> commands.sender OR (commands.fence <> 0 AND commands.fence < token)))
       RETURNING commands.id`,
-    [JSON.stringify(items), worker, nowMs],
+    [JSON.stringify(items), worker, nowMs, requests.map(({ command }) => command.id)],
   );
   return new Set(rows.map(({ id }) => id));
 }

@@ -49,6 +49,11 @@ const warningEveryMs = 60_000;
 /** Replies after which a node may have received the command. All others are refusals by it. */
 const doubtful: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'closed', 'internal', 'canceled']);
 
+/** What has happened to a command, until it is applied. Then it has the outcomes that have come meanwhile, too. */
+interface PendingEvents extends CommandEvents {
+  events: readonly CommandEvent[];
+}
+
 export interface CommandWorkOptions {
   readonly context: ControlContext;
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
@@ -73,7 +78,7 @@ export interface CommandWorkOptions {
 export class CommandWork {
   readonly #options: CommandWorkOptions;
   readonly #ingest: IngestClient;
-  readonly #changes: Batches<CommandEvents, ChangedCommand>;
+  readonly #changes: Batches<PendingEvents, ChangedCommand>;
   readonly #requests: Batches<NodeRequest, boolean>;
   readonly #turns: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
@@ -81,7 +86,7 @@ export class CommandWork {
   readonly #followed = new Map<string, string>();
   /** The last step of each command with steps. */
   readonly #steps = new Map<string, Promise<void>>();
-  /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
+  /** Outcomes that wait for a transaction: that of the step before them, or one of their own. A command has a few. */
   readonly #outcomes = new Map<string, CommandOutcome[]>();
   readonly #opened = new Set<string>();
   /** When the last sessions were opened, by the monotonic clock, ms. By device, the first one first. */
@@ -97,7 +102,12 @@ export class CommandWork {
     this.#options = options;
     this.#ingest = new IngestClient(options.bus);
     const { logger, clock, database, worker } = options.context;
-    this.#changes = new Batches({ run: (items) => applyAll(options.context, items) });
+    this.#changes = new Batches({
+      run: (items) => {
+        for (const item of items) item.events = [...item.events, ...eventsOf(...this.#takeOutcomes(item.id))];
+        return applyAll(options.context, items);
+      },
+    });
     this.#requests = new Batches({
       async run(items) {
         const noted = await noteRequested(database, items, worker, clock.now());
@@ -351,11 +361,12 @@ export class CommandWork {
   async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged, tracing } = this.#options;
     const startedMs = context.clock.monotonic();
-    const { before, after } = await this.#changes.add({ id, events });
+    const item: PendingEvents = { id, events };
+    const { before, after } = await this.#changes.add(item);
     if (after.isFinal) this.#followed.delete(id);
     if (after.number === before.number) return after;
     onChanged?.(after);
-    if (events[0]?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
+    if (item.events.at(-1)?.kind === 'outcome') tracing.changed(after, context.clock.monotonic() - startedMs);
     return after;
   }
 
@@ -378,7 +389,10 @@ export class CommandWork {
     });
   }
 
-  /** Applies an outcome together with those of the same command that come before its turn. */
+  /**
+   * Applies an outcome together with those of the same command that come before its turn, and with what the step before
+   * applies, such as the reply of the node: a device often answers before that has its transaction.
+   */
   #addOutcome(outcome: CommandOutcome): void {
     const { id } = outcome;
     const waiting = this.#outcomes.get(id);
@@ -388,10 +402,15 @@ export class CommandWork {
     }
     this.#outcomes.set(id, [outcome]);
     void this.#step(id, async () => {
-      const outcomes = this.#outcomes.get(id)!;
-      this.#outcomes.delete(id);
-      await this.#apply(id, eventsOf(...outcomes));
+      // Unless the step before has applied them.
+      if (this.#outcomes.has(id)) await this.#apply(id, []);
     });
+  }
+
+  #takeOutcomes(id: string): readonly CommandOutcome[] {
+    const outcomes = this.#outcomes.get(id) ?? [];
+    this.#outcomes.delete(id);
+    return outcomes;
   }
 
   #onClaim(payload: Uint8Array): void {

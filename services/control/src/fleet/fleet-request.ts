@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto';
 import { assertCommand, type CommandValue } from '@tailrace/protocol/device-command';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
-import { deviceSchema, patternSchema } from '../http/query.ts';
+import { assertCondition, onlyIfCharactersMax } from '../commands/command-condition.ts';
+import { commandValueSchema, deviceSchema, patternSchema } from '../http/query.ts';
 import { idSchema } from '../registry/fields.ts';
 import { fleetLimits } from './fleet-command.ts';
-
-const valueSchema = z.union([z.number(), z.boolean(), z.string().max(4_096)]);
 
 const rateSchema = z.strictObject({
   perMinute: z
@@ -51,7 +50,7 @@ export const fleetRequestSchema = z.strictObject({
   group: idSchema.optional().describe('Instead: all active devices of a group of the registry.'),
   devices: z.array(deviceSchema).min(1).max(100_000).optional().describe('Instead: these devices.'),
   name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-  params: z.record(z.string().min(1).max(128), valueSchema).default({}),
+  params: z.record(z.string().min(1).max(128), commandValueSchema).default({}),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   deviceTimeoutMs: z
     .int()
@@ -67,6 +66,13 @@ export const fleetRequestSchema = z.strictObject({
     .describe('Order of the devices: by path, as in `devices`, or random.'),
   devicesMax: z.int().min(1).optional().describe('More devices are refused. Default: the limit of the installation.'),
   lease: z.int().min(0).default(0).describe('Fencing token of the lease that the sender holds; 0: none.'),
+  onlyIf: z
+    .string()
+    .max(onlyIfCharactersMax)
+    .optional()
+    .describe(
+      'Expression over the last values of each device. One for which it does not hold is refused, and counts as failed.',
+    ),
   dryRun: z.boolean().default(false).describe('Checks the request, and starts nothing: the answer has the devices.'),
 });
 
@@ -77,7 +83,8 @@ export type StoredRequest = Omit<FleetRequest, 'id' | 'devices' | 'dryRun' | 'de
 
 /** Throws `invalid_message` for a request without exactly one target, and for a command that no device can get. */
 export function assertFleetRequest(request: FleetRequest): void {
-  const { pattern, group, devices, name, params, qos, rate } = request;
+  const { pattern, group, devices, name, params, qos, rate, onlyIf = '' } = request;
+  assertCondition({ onlyIf, seen: {} });
   const targets = [pattern, group, devices].filter((target) => target !== undefined).length;
   if (targets !== 1)
     throw new TailraceError('invalid_message', `expected one of pattern, group and devices, got ${targets}`);

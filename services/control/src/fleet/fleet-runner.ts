@@ -188,12 +188,12 @@ export class FleetRunner {
   async #submit(fleet: StoredFleet, { place, device, via, triedMs }: PendingDevice): Promise<void> {
     const { commands, context } = this.#options;
     const { database, clock } = context;
-    const { name, params, qos, deviceTimeoutMs, lease } = fleet.request;
+    const { name, params, qos, deviceTimeoutMs, lease, onlyIf = '' } = fleet.request;
     const nowMs = clock.now();
     try {
       await commands.submit(fleet.requester, {
         ...{ key: deviceKey(fleet.id, place), device, via, name, params, qos, deadline: nowMs + deviceTimeoutMs },
-        ...{ lease, onlyIf: '', seen: {}, replaces: false, dryRun: false },
+        ...{ lease, onlyIf, seen: {}, replaces: false, dryRun: false },
       });
     } catch (thrown) {
       const { code, message, retryable } = tailraceErrorFrom(thrown);

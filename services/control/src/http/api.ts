@@ -14,7 +14,7 @@ import type { Claims } from '@tailrace/platform/token-claims';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
 import { noSpan, type Span } from '@tailrace/platform/tracing';
 import { version } from '@tailrace/platform/version';
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type FastifyRequest, fastify } from 'fastify';
 import {
   jsonSchemaTransform,
@@ -41,6 +41,13 @@ export interface ApiSettings {
   readonly origins: readonly string[];
 }
 
+/** A request with another method than GET. */
+export interface ChangingRequest {
+  readonly method: string;
+  /** Without `/v1/` and its query. */
+  readonly path: string;
+}
+
 export interface ApiOptions {
   readonly settings: ApiSettings;
   /** Verifies what a client presents, as `CredentialVerifier` does. */
@@ -50,11 +57,20 @@ export interface ApiOptions {
   };
   /** Adds the routes of all parts, each with `api.route({ …, schema })` or its short forms. */
   readonly routes: (api: Api) => void;
+  /**
+   * Called with the refusal of a request that would change something, before its answer. Resolves when it is in the
+   * audit; rejects with the error to answer instead.
+   */
+  readonly onRefused: (requester: Requester, request: ChangingRequest, error: TailraceError) => Promise<void>;
   readonly tracing: Pick<ControlTracing, 'request'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
+/** Objects and lists within each other in a body. A rule has at most eight, a scene 20. */
+const bodyDepthMax = 64;
+/** Of a part of a path, as it is sent: a device path has up to 200. The default of Fastify is 100. */
+const paramCharactersMax = 300;
 const timeouts = { headMs: 5_000, requestMs: 30_000, headCheckMs: 500, keepAliveMs: 75_000 } as const;
 /** What pages may send. */
 const corsRequests = {
@@ -68,7 +84,7 @@ const results = ['ok', 'refused', 'failed'] as const;
  * project, metrics, the OpenAPI document `GET /v1/openapi.json`, and its page `GET /v1/docs`.
  */
 export async function createApi(options: ApiOptions): Promise<Api> {
-  const { settings, credentials, routes, tracing, logger, metrics } = options;
+  const { settings, credentials, routes, onRefused, tracing, logger, metrics } = options;
   const trusted = proxiesFrom(settings.trustedProxies);
   const api: Api = fastify({
     logger: false,
@@ -76,6 +92,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     requestTimeout: timeouts.requestMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: paramCharactersMax },
     http: {
       maxHeaderSize: headBytesMax,
       headersTimeout: timeouts.headMs,
@@ -116,6 +133,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     if (span !== noSpan) spans.set(request, span);
     request.requester = requesterFromClaims(claims, address, span.traceparent || traceparent);
   });
+  // Schemas of nested values are recursive: a body of 30,000 lists within each other would exhaust the stack.
+  api.addHook('preValidation', async ({ body }) => {
+    if (isDeeper(body, bodyDepthMax))
+      throw new TailraceError(
+        'invalid_message',
+        `body: expected values at most ${bodyDepthMax} deep, got a deeper one`,
+      );
+  });
   api.addHook('onResponse', async (request, reply) => {
     const { statusCode } = reply;
     const span = spans.get(request);
@@ -130,7 +155,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     );
   });
   api.setErrorHandler(async (thrown, request, reply) => {
-    const error = requestErrorFrom(thrown, request);
+    let error = requestErrorFrom(thrown, request);
+    const { method, requester } = request;
+    if (requester !== null && method !== 'GET') {
+      const path = request.url.replace(/^\/v1\/|\?.*$/g, '');
+      await onRefused(requester, { method, path }, error).catch((failure: unknown) => {
+        error = tailraceErrorFrom(failure);
+      });
+    }
     const status = statusOf(error);
     // Errors of the sender are not recorded.
     if (status >= 500) spans.get(request)?.fail(thrown);
@@ -180,4 +212,18 @@ export async function listen(api: Api, { host, port }: ApiSettings, portSetting:
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || isEndOfClient(error) || !socket.writable) socket.destroy();
   else socket.end(rawAnswer(...refusalOf(error)));
+}
+
+/** Returns whether objects and lists are within each other more than `depthMax` times. */
+function isDeeper(body: unknown, depthMax: number): boolean {
+  let level = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    level = level.flatMap((value) => (isContainer(value) ? Object.values(value) : [])).filter(isContainer);
+    if (depth >= depthMax) return level.length > 0;
+  }
+  return false;
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
 }

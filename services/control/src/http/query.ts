@@ -15,12 +15,24 @@ export const patternSchema = z
   .refine(isPattern, 'expected a device path or a pattern')
   .describe('A device path, or a pattern such as plant1.line3.>.');
 
+/** A value of a parameter of a command. A text as PostgreSQL can hold it in JSON. */
+export const commandValueSchema = z.union([
+  z.number(),
+  z.boolean(),
+  z
+    .string()
+    .max(4_096)
+    .refine((text) => text.isWellFormed() && !text.includes('\0'), 'expected a text of Unicode without NUL characters'),
+]);
+
 export const limitSchema = z.coerce.number().int().min(1).max(500).default(100).describe('Entries of a page.');
 
-/** Of `before` and `next`: an opaque text. */
+/** Of `before` and `next`: an opaque text, of a position below 2^53. */
 export const cursorSchema = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,64}$/)
+  .refine((text) => /^[a-z0-9]{1,11}$/.test(text) && Number.isSafeInteger(Number.parseInt(text, 36)), {
+    message: 'expected `next` of the page before',
+  })
   .describe('From `next` of the page before.');
 
 /** Returns the cursor of a position, and the position of one. */

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Queryable } from '@tailrace/database/database';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, entryOf } from '../audit/audit-entry.ts';
+import { matchesSql } from '../commands/command-store.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
-import { assertVersion } from '../stored-by-id.ts';
+import { assertVersion, lockId } from '../stored-by-id.ts';
 import { notificationChannel } from './notification-store.ts';
 import { type Route, routeSchema } from './route.ts';
 import { shownTarget, type Target, type TargetSettings, targetSchema } from './target.ts';
@@ -108,14 +109,17 @@ export class NotificationAdmin {
     await this.#delete(routeKind, requester, id);
   }
 
-  /** Resolves with the newest dead letters that the requester may see, at most 100. */
-  async deadLetters({ tenant }: Requester, target: string): Promise<readonly DeadLetter[]> {
+  /** Resolves with the newest dead letters about devices that the requester may see, at most 100. */
+  async deadLetters(requester: Requester, target: string): Promise<readonly DeadLetter[]> {
+    assertRole(requester, 'engineer');
+    const { tenant, subscribe, command } = requester;
     const { rows } = await this.#options.context.database.query<DeadLetter>(
       `SELECT target, transition, position, notice, attempts, error, finished_ms AS "finishedMs"
          FROM notifications JOIN notification_targets ON notification_targets.id = target
         WHERE state = 'dead' AND $1 IN ('', tenant) AND $2 IN ('', target)
+          AND ${matchesSql("notice ->> 'device'", '$3')}
         ORDER BY position DESC LIMIT ${deadLettersMax}`,
-      [tenant, target],
+      [tenant, target, [...subscribe, ...command]],
     );
     return rows;
   }
@@ -142,7 +146,10 @@ export class NotificationAdmin {
     return retried;
   }
 
-  async #list<S>({ table, parse }: Kind<S>, { tenant }: Requester): Promise<readonly Stored<S>[]> {
+  async #list<S>({ table, parse }: Kind<S>, requester: Requester): Promise<readonly Stored<S>[]> {
+    // The URL of a target is often a secret itself.
+    assertRole(requester, 'engineer');
+    const { tenant } = requester;
     const sql = `SELECT * FROM ${table} WHERE $1 IN ('', tenant) ORDER BY id`;
     const { rows } = await this.#options.context.database.query<StoredRow>(sql, [tenant]);
     return rows.map((row) => storedFrom(row, parse));
@@ -159,6 +166,7 @@ export class NotificationAdmin {
     const { context } = this.#options;
     const { table, noun, parse, max } = kind;
     const stored = await act(context, async (transaction) => {
+      await lockId(transaction, noun, id);
       const before = await lock(transaction, kind, id);
       if (before === undefined) await assertBelow(transaction, table, noun, max);
       else assertOwn(requester, noun, id, before);

@@ -25,17 +25,26 @@ export interface Finished {
   readonly error: string;
 }
 
-/** Resolves with the targets that take notifications, and all routes. */
+/**
+ * Resolves with the targets that take notifications, and all routes, each with the targets of its tenant alone: an ID
+ * may be that of another tenant, or become one when its target is deleted.
+ */
 export async function readRouting(
   queryable: Queryable,
 ): Promise<{ readonly targets: readonly Target[]; readonly routes: readonly Route[] }> {
   const read = (table: string, rest: string) =>
-    queryable.query<{ id: string; settings: unknown }>(`SELECT id, settings FROM ${table} ${rest} ORDER BY id`);
+    queryable.query<{ id: string; tenant: string; settings: unknown }>(
+      `SELECT id, tenant, settings FROM ${table} ${rest} ORDER BY id`,
+    );
   const targets = await read('notification_targets', `WHERE gone = '' AND (settings ->> 'isEnabled')::boolean`);
   const routes = await read('notification_routes', '');
+  const tenants = new Map(targets.rows.map(({ id, tenant }) => [id, tenant]));
   return {
     targets: targets.rows.map(({ id, settings }) => ({ ...targetSchema.parse(settings), id })),
-    routes: routes.rows.map(({ id, settings }) => ({ ...routeSchema.parse(settings), id })),
+    routes: routes.rows.map(({ id, tenant, settings }) => {
+      const route = routeSchema.parse(settings);
+      return { ...route, id, targets: route.targets.filter((target) => tenants.get(target) === tenant) };
+    }),
   };
 }
 

@@ -8,17 +8,25 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
  * cloud. Private networks are allowed: a plant's receivers are in one.
  */
 const forbidden: readonly (readonly [network: string, bits: number])[] = [
-  // "This" host (RFC 1122), loopback, link-local with the metadata services of clouds, multicast, reserved, broadcast.
+  // "This" host (RFC 1122), loopback, link-local with the metadata services of clouds, multicast, reserved, broadcast;
+  // the metadata services of Alibaba, Azure and Oracle, which are outside of link-local.
   ...([
     ['0.0.0.0', 8],
     ['127.0.0.0', 8],
     ['169.254.0.0', 16],
+    ['100.100.100.200', 32],
+    ['168.63.129.16', 32],
+    ['192.0.0.192', 32],
     ['224.0.0.0', 4],
     ['240.0.0.0', 4],
   ] as const),
-  // Unspecified and loopback, link-local, multicast; the metadata services of AWS and of Google over IPv6.
+  // Unspecified, loopback and what has an IPv4 address by a former form (RFC 4291, 2.5.5.1; RFC 2765; RFC 3056);
+  // link-local, multicast; the metadata services of AWS and of Google over IPv6.
   ...([
-    ['::', 127],
+    ['::', 96],
+    ['::ffff:0:0:0', 96],
+    ['2002::', 16],
+    ['64:ff9b:1::', 48],
     ['fe80::', 10],
     ['ff00::', 8],
     ['fd00:ec2::254', 128],

@@ -1,4 +1,5 @@
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
 import { type AlarmNotice, lowestPriority } from './alarm-notice.ts';
 import { quietHoursSchema, quietUntil } from './quiet-hours.ts';
@@ -14,7 +15,7 @@ const causes = [
 
 /** Which alarms a target is notified of. */
 export const routeSchema = z.strictObject({
-  name: z.string().max(200).default(''),
+  name: plainText(200).default(''),
   isEnabled: z.boolean().default(true),
   patterns: z
     .array(z.string().refine(isPattern, 'expected a pattern as in plant1.>'))

@@ -1,3 +1,4 @@
+import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
 import { isWebhookSecret } from './webhook.ts';
 
@@ -12,7 +13,7 @@ const address = z
   .max(254)
   .regex(/^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/, 'expected an address as in shift@plant.example');
 
-const common = { name: z.string().max(200).default(''), isEnabled: z.boolean().default(true) };
+const common = { name: plainText(200).default(''), isEnabled: z.boolean().default(true) };
 
 /** Where notifications go. */
 export const targetSchema = z.discriminatedUnion('kind', [
@@ -30,7 +31,7 @@ export const targetSchema = z.discriminatedUnion('kind', [
     ...common,
     kind: z.literal('alertmanager'),
     url: httpUrl.describe('Of the server, before /api/v2/alerts.'),
-    authorization: z.string().max(8_192).default('').describe('The header Authorization; empty: none.'),
+    authorization: plainText(8_192).default('').describe('The header Authorization; empty: none.'),
   }),
   z.strictObject({
     ...common,

@@ -188,23 +188,25 @@ export class CredentialService {
 
   async #create(
     transaction: Transaction,
-    { subject }: Requester,
+    requester: Requester,
     device: string,
     { isGateway, label, expiresInMs }: CredentialRequest,
     nowMs: number,
   ): Promise<{ readonly issued: IssuedCredential; readonly record: OutboxRecord }> {
+    const publish = publishedBy({ device, gateway: isGateway });
+    // The token of a gateway is also for all devices below it.
+    for (const pattern of publish) assertMayCommand(requester, pattern);
     const { id, secret } = createDeviceToken();
     const expiresMs = nowMs + expiresInMs;
     const credential: StoredCredential = {
-      ...{ id, device, isGateway, label, issuedMs: nowMs, issuedBy: subject, expiresMs },
+      ...{ id, device, isGateway, label, issuedMs: nowMs, issuedBy: requester.subject, expiresMs },
       ...{ revokeMs: null, revokedMs: null },
     };
     await storeCredential(transaction, credential);
     const record = credentialRecord({
       ...{ id, device, gateway: isGateway, secretSha256: secretHashOf(secret), issuedAt: nowMs, expiresAt: expiresMs },
-      ...{ issuedBy: subject, label },
+      ...{ issuedBy: requester.subject, label },
     });
-    const publish = publishedBy({ device, gateway: isGateway });
     return { issued: { credential, token: deviceTokenText({ id, secret }), publish }, record };
   }
 

@@ -86,6 +86,14 @@ test('an invalid quote is named with its line', async () => {
   assert.equal(open.errorCount, 1);
 });
 
+test('a tag that JSON of JavaScript cannot have is an error, and not lost', async () => {
+  const { errors } = await read('path,tag,unit\nh.a,__proto__,Cel\nh.a,constructor,K\n');
+  assert.deepEqual(
+    errors.map(({ line, column }) => [line, column]),
+    [[2, 'tag']],
+  );
+});
+
 test('what is no such file is refused whole', async () => {
   assert.match(await refusal(''), /^invalid_message: CSV: expected a header with the column "path"/);
   assert.match(await refusal('name\nx'), /expected the column "path", got "name"/);

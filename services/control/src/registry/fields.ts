@@ -26,4 +26,7 @@ export const patternSchema = z
   .refine(isPattern, 'expected a device path, or a pattern as in "plant1.line3.>"')
   .describe('A device path, or a pattern such as `plant1.line3.>`.');
 
-export const tagSchema = plainText(128).min(1);
+/** JSON of JavaScript has no `__proto__`: the value of a tag with this name would be lost without an error. */
+export const tagSchema = plainText(128)
+  .min(1)
+  .refine((tag) => tag !== '__proto__', 'expected another name than "__proto__"');

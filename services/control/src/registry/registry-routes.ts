@@ -234,6 +234,7 @@ function registerImportRoute(api: Api, registry: Registry): void {
   });
 }
 
+/** Returns a group as the API has it: without its tenant. */
 function groupBodyOf({ tenant, ...group }: Group): z.output<typeof groupBodySchema> {
   return group;
 }

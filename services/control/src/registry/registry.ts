@@ -6,7 +6,7 @@ import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
-import { assertVersion, ownOf } from '../stored-by-id.ts';
+import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { revokeAllOf } from './credential-store.ts';
 import {
   type DeviceFields,
@@ -292,6 +292,7 @@ export class Registry {
     assertRole(requester, 'engineer');
     assertPatternsOfTenant(requester, fields.patterns);
     return await act(this.#context, async (transaction) => {
+      await lockId(transaction, 'group', id);
       const before = await findGroup(transaction, id);
       if (before !== undefined && requester.tenant !== '' && before.tenant !== requester.tenant)
         throw new TailraceError('conflict', `group: expected an ID that is free, got ${shown(id)}`);

@@ -121,7 +121,7 @@ export class RuleService {
     return found;
   }
 
-  /** Resolves with the versions of a rule, the newest first, at most 100. Rejects as `find`. */
+  /** Resolves with the versions of a rule that the requester may see, the newest first. Rejects as `find`. */
   async versions(requester: Requester, id: string): Promise<readonly RuleVersion[]> {
     const sql = `SELECT version, body, author, at_ms AS time FROM rule_versions WHERE rule = $1
       ORDER BY version DESC LIMIT 100`;
@@ -136,7 +136,7 @@ export class RuleService {
     }));
     const newest = versions.find(({ rule }) => rule !== undefined)?.rule;
     if (newest === undefined || !maySeeRule(requester, newest)) throw unknownRule(id);
-    return versions;
+    return visibleVersions(requester, versions);
   }
 
   #nowMs(): number {
@@ -165,6 +165,17 @@ async function unmatchedOf(queryable: Queryable, { devices, where }: Rule): Prom
   if (unmatched.length > 0 || where === undefined || (await hasDevice(devices, where.kind, where.labels)))
     return unmatched;
   return [`where: expected the kind and labels of a device that matches devices, got ${shown(where)}`];
+}
+
+/**
+ * Returns the versions of devices that the requester may see, and the deletions of these: an ID that was free may have
+ * been the one of a rule of another tenant before. `versions`: the newest first.
+ */
+function visibleVersions(requester: Requester, versions: readonly RuleVersion[]): readonly RuleVersion[] {
+  return versions.filter((each, index) => {
+    const { rule } = versions.slice(index).find((older) => older.rule !== undefined) ?? each;
+    return rule !== undefined && maySeeRule(requester, rule);
+  });
 }
 
 function maySeeRule(requester: Requester, { devices }: Rule): boolean {

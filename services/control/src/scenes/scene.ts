@@ -2,6 +2,7 @@ import type { CommandValue } from '@tailrace/protocol/device-command';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
+import { commandValueSchema as valueSchema } from '../http/query.ts';
 import { idSchema, labelSchema, noteSchema, patternSchema, tagSchema } from '../registry/fields.ts';
 
 /*
@@ -27,8 +28,6 @@ export const sceneLimits = {
 /** What follows if a step does not succeed. */
 export const failurePolicies = ['continue', 'stop', 'compensate'] as const;
 export type FailurePolicy = (typeof failurePolicies)[number];
-
-const valueSchema = z.union([z.number(), z.boolean(), z.string().max(4_096)]);
 
 /** Values for the parameters of a scene. */
 export const sceneValuesSchema = z.record(tagSchema, valueSchema);

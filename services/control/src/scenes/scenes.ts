@@ -12,6 +12,7 @@ import { undoPlan } from './restoration.ts';
 import {
   assertNoCycle,
   assertScene,
+  type CommandStep,
   calledScenes,
   type Scene,
   type SceneFields,
@@ -86,14 +87,16 @@ export class Scenes {
   }
 
   /**
-   * Creates or changes a scene. Rejects with `invalid_message` for a circle of scenes or an undeclared parameter,
-   * `not_found` for a scene that it runs and that does not exist, and `conflict` for another version than `version`.
+   * Creates or changes a scene. Rejects with `forbidden` for devices that the requester may not command,
+   * `invalid_message` for a circle of scenes or an undeclared parameter, `not_found` for a scene that it runs and that
+   * does not exist, and `conflict` for another version than `version`.
    */
   async store(requester: Requester, id: string, fields: SceneFields, version?: number): Promise<StoredScene> {
     assertRole(requester, 'engineer');
     assertTargetsOfTenant(requester, fields);
     const { context } = this.#options;
     return await act(context, async (transaction) => {
+      await assertMayCommandTargets(transaction, requester, fields);
       await lockScenes(transaction);
       const [before] = await findScenes(transaction, [id]);
       if (before !== undefined && !isOwn(requester, before))
@@ -150,7 +153,7 @@ export class Scenes {
     const database = queryable ?? this.#options.context.database;
     const scene = await this.scene(requester, id, database);
     const scenes = new Map((await withCalled(database, requester, [scene])).map((each) => [each.id, each]));
-    const context = await planContext(database, id, scenes, this.#options.isMarked);
+    const context = await planContext(database, requester, id, scenes, this.#options.isMarked);
     const plan = planScene(id, params, context);
     assertMayRun(requester, plan);
     return plan;
@@ -353,6 +356,7 @@ async function withCalled(
 
 async function planContext(
   queryable: Queryable,
+  requester: Requester,
   id: string,
   scenes: ReadonlyMap<string, Scene>,
   isMarked: PlanContext['isMarked'],
@@ -365,7 +369,8 @@ async function planContext(
   const ofGroup = new Map<string, readonly string[]>();
   for (const group of targets.groups) {
     const found = await findGroup(queryable, group);
-    if (found !== undefined) ofGroup.set(group, await activePaths(queryable, found, limit));
+    // That of another tenant does not exist for this one: a refusal would name its devices.
+    if (found !== undefined && isOwn(requester, found)) ofGroup.set(group, await activePaths(queryable, found, limit));
   }
   const devices = new Set([...targets.devices, ...[...ofPattern.values(), ...ofGroup.values()].flat()]);
   const { rows } = await queryable.query<{ path: string; gateway: string }>(
@@ -396,21 +401,35 @@ function assertMayRun(requester: Requester, { steps, scene }: ScenePlan): void {
 }
 
 /** Throws `forbidden` for a device that is not of the requester's tenant. */
-function assertTargetsOfTenant({ tenant }: Requester, fields: SceneFields): void {
+function assertTargetsOfTenant({ tenant }: Requester, { steps }: SceneFields): void {
   if (tenant === '') return;
-  const visit = (steps: SceneFields['steps']): string | undefined => {
-    for (const step of steps) {
-      const other =
-        step.do === 'sequence' || step.do === 'parallel'
-          ? visit([...step.steps])
-          : step.do === 'command' && step.device !== undefined && tenantOf(step.device) !== tenant
-            ? step.device
-            : undefined;
-      if (other !== undefined) return other;
-    }
-    return undefined;
-  };
-  const other = visit(fields.steps);
+  const other = commandSteps(steps).find(({ device }) => device !== undefined && tenantOf(device) !== tenant)?.device;
   if (other !== undefined)
     throw new TailraceError('forbidden', `expected devices of the tenant ${shown(tenant)}, got ${shown(other)}`);
+}
+
+/**
+ * Throws `forbidden` for targets that the requester may not command. A schedule or a trigger of another person runs the
+ * scene with the rights of that person: who changes the scene must not gain them.
+ */
+async function assertMayCommandTargets(
+  queryable: Queryable,
+  requester: Requester,
+  { steps }: SceneFields,
+): Promise<void> {
+  for (const { device, group } of commandSteps(steps)) {
+    if (device !== undefined) assertMayCommand(requester, device);
+    const found = group === undefined ? undefined : await findGroup(queryable, group);
+    // One that does not exist for the requester is refused by the plan of a run.
+    if (found === undefined || !isOwn(requester, found)) continue;
+    for (const pattern of found.patterns) assertMayCommand(requester, pattern);
+  }
+}
+
+/** Returns the commands of steps, at all levels. */
+function commandSteps(steps: SceneFields['steps']): readonly CommandStep[] {
+  return steps.flatMap((step) => {
+    if (step.do === 'sequence' || step.do === 'parallel') return commandSteps([...step.steps]);
+    return step.do === 'command' ? [step] : [];
+  });
 }

@@ -4,7 +4,7 @@ import { type ActContext, act } from '../control-context.ts';
 import { actsAbout } from '../journal.ts';
 import { assertRole, type Requester } from '../requester.ts';
 import type { Scenes } from '../scenes/scenes.ts';
-import { assertVersion, ownOf } from '../stored-by-id.ts';
+import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { CronTimes } from './cron.ts';
 import { runAfter, type ScheduledRun, type ScheduleFields, scheduleLimits } from './schedule.ts';
 import {
@@ -50,6 +50,7 @@ export class Schedules {
     const times = new CronTimes(fields.cron, fields.timeZone, context.clock.now());
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
+      await lockId(transaction, 'schedule', id);
       const before = await lockSchedule(transaction, id);
       if (before !== undefined) ownOf(requester, 'schedule', id, before);
       assertVersion('schedule', id, version, before?.version);

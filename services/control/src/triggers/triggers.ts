@@ -4,7 +4,7 @@ import { type ActContext, act } from '../control-context.ts';
 import { actsAbout } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
 import type { Scenes } from '../scenes/scenes.ts';
-import { assertVersion, ownOf } from '../stored-by-id.ts';
+import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { type TriggerFields, triggerLimits } from './trigger.ts';
 import {
   countTriggers,
@@ -49,6 +49,7 @@ export class Triggers {
     const { context, scenes } = this.#options;
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
+      await lockId(transaction, 'trigger', id);
       const before = await lockTrigger(transaction, id);
       if (before !== undefined) ownOf(requester, 'trigger', id, before);
       assertVersion('trigger', id, version, before?.version);

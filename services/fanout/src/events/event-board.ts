@@ -44,6 +44,8 @@ export class EventBoard {
   windowFrom = 0;
   /** Called with the events that were accepted, in order, after each batch that has one. */
   onEvents: (events: readonly ControlEvent[]) => void = () => {};
+  /** Called when the board becomes ready. What it has taken until then was not passed to `onEvents`. */
+  onReady: () => void = () => {};
   /** Called when the board is ready, and after each batch from then on: `next` is higher. */
   onAdvance: () => void = () => {};
   /** Called when events before `next` were lost to those who follow the board: they start again. */
@@ -107,7 +109,9 @@ export class EventBoard {
   /** Everything before `next` was taken. */
   ready(next: number): void {
     this.next = Math.max(this.next, next);
+    const wasReady = this.isReady;
     this.isReady = true;
+    if (!wasReady) this.onReady();
     this.onAdvance();
   }
 

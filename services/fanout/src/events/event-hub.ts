@@ -46,7 +46,7 @@ export interface EventHubOptions {
   readonly joinDeadlineMs: number;
 }
 
-/** Receives each event of a command of a partition. */
+/** Receives each event of a command of a partition, and known ones again when its board was read back. */
 export type CommandWatcher = (event: ControlEvent) => void;
 
 /**
@@ -70,6 +70,7 @@ export class EventHub {
     this.#options = options;
     for (const board of options.source.boards) {
       board.onEvents = (events) => this.#onEvents(board.partition, events);
+      board.onReady = () => this.#onReady(board);
       board.onAdvance = () => this.#onAdvance(board.partition);
       board.onGap = () => this.#onGap(board.partition);
     }
@@ -185,6 +186,13 @@ export class EventHub {
     this.#views.set(key, view);
     this.#trie.add(pattern, view);
     return view;
+  }
+
+  /** A board that was read back, or taken from its owner, may have states that the senders of commands lack. */
+  #onReady(board: EventBoard): void {
+    const watchers = [...(this.#commandWatchers[board.partition] ?? [])];
+    if (watchers.length === 0) return;
+    for (const event of board.state()) if (event.kind === 'command') for (const watch of watchers) watch(event);
   }
 
   #onAdvance(partition: number): void {

@@ -134,6 +134,26 @@ test('a traced command has a span until control has replied, and control the tra
   assert.deepEqual([requests[1]!.request.traceparent, recorder.spans.length], ['', 1]);
 });
 
+test('the sender gets the states that a board has read back, or has got from the owner of its partition', async () => {
+  const { node, requests, control, connect, append } = await createFixture();
+  const board = node.boards[0]!;
+  const { send, received } = await connect();
+  await send(command);
+  await requests[0]!.reply(accepted());
+  append(1, 'accepted');
+  append(2, 'sent');
+  // Another owner, whose events this board does not continue.
+  board.reset(0);
+  for (const [index, state] of ['accepted', 'sent', 'delivered'].entries()) append(index + 1, state);
+  board.ready(board.next);
+  board.reset(0);
+  const transition = { id: 'cmd-1', key: 'c-1', device, number: 4, state: 'done', time: 4 };
+  board.takeCurrent(9, bytesOf(commandEvent(transition)));
+  board.ready(10);
+  assert.deepEqual(statesIn(received), ['accepted', 'sent', 'delivered', 'done']);
+  assert.equal(control.counts.watched, 0);
+});
+
 test('the sender gets each state once, also those that are in the log before the reply', async () => {
   const { requests, control, connect, append } = await createFixture();
   const { send, received } = await connect();

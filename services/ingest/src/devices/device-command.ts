@@ -148,7 +148,8 @@ function reportedValue<Key extends 'before' | 'after'>(
   value: unknown,
 ): { readonly [K in Key]?: CommandValue } {
   if (value === undefined || value === null) return {};
-  if (!isCommandValue(value)) throw invalidReply(`payload.${key}`, 'a finite number, a boolean or a text', value);
+  if (!isCommandValue(value))
+    throw invalidReply(`payload.${key}`, 'a finite number, a boolean or a text without NUL', value);
   return { [key]: value } as { readonly [K in Key]?: CommandValue };
 }
 

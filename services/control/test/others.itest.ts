@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { issueToken } from '@tailrace/platform/token';
+import {
+  type Answer,
+  type ControlFixture,
+  createControlFixture,
+  type RunningControl,
+  tokenOf,
+  tokenSecret,
+} from './control-fixture.ts';
+
+/* What belongs to other people and tenants: who can see it, change it, or gain their rights by it. */
+
+let fixture: ControlFixture;
+let control: RunningControl;
+
+before(async () => {
+  fixture = await createControlFixture();
+  control = await fixture.start('c1');
+});
+after(() => fixture.stop());
+
+const roles = ['engineer', 'supervisor'];
+
+/** Returns the requests of an engineer who may see and command these devices. */
+async function engineerOf(subject: string, pattern: string, tenant?: string) {
+  const rights = { command: [pattern], subscribe: [pattern], publish: [], roles, expiresInMs: 600_000 };
+  const token = await issueToken({ secret: tokenSecret, subject, ...rights, ...(tenant && { tenant }) });
+  return (method: string, path: string, body?: unknown) => control.request(token, method, path, body);
+}
+
+async function ok(answer: Promise<Answer>) {
+  const { status, body } = await answer;
+  assert.ok(status < 300, `${status} ${JSON.stringify(body)}`);
+  return body;
+}
+
+async function refused(answer: Promise<Answer>, status: number, message: RegExp): Promise<void> {
+  const { status: got, body } = await answer;
+  assert.equal(got, status, JSON.stringify(body));
+  assert.match(body.error.message, message);
+}
+
+const hot = (pattern: string) => ({
+  devices: [pattern],
+  condition: { kind: 'limits', tag: 'temp', limits: { H: { value: 80 } } },
+});
+
+test('a group is stored, changed, listed and deleted', async () => {
+  const erik = await engineerOf('erik', 'plant1.>');
+  const fields = { name: 'Presses', patterns: ['plant1.>'], kind: 'press', labels: { line: '3' } };
+  const group = { id: 'presses', note: '', ...fields };
+  assert.deepEqual(await ok(erik('PUT', '/v1/registry/groups/presses', fields)), { ...group, version: 1 });
+  assert.equal((await ok(erik('PUT', '/v1/registry/groups/presses', fields))).version, 2);
+  assert.deepEqual(await ok(erik('GET', '/v1/registry/groups/presses')), { ...group, version: 2 });
+  assert.deepEqual(await ok(erik('GET', '/v1/registry/groups')), { groups: [{ ...group, version: 2 }] });
+  await ok(erik('DELETE', '/v1/registry/groups/presses'));
+  await refused(erik('GET', '/v1/registry/groups/presses'), 404, /group: expected an existing one/);
+});
+
+test('a device with the longest path has its own resource', async () => {
+  const erik = await engineerOf('erik', 'plant1.>');
+  const device = `plant1.${'x'.repeat(64)}.${'y'.repeat(64)}.${'z'.repeat(63)}`;
+  assert.equal(device.length, 200);
+  await ok(erik('POST', '/v1/registry/devices', { device }));
+  assert.equal((await ok(erik('GET', `/v1/registry/devices/${device}`))).device, device);
+  await ok(erik('PATCH', `/v1/registry/devices/${device}`, { name: 'Long' }));
+});
+
+test('of a rule ID that another tenant has used before, the versions of that tenant are not shown', async () => {
+  const eva = await engineerOf('eva', 'plant2.>', 'plant2');
+  const erik = await engineerOf('erik', 'plant1.>', 'plant1');
+  await ok(eva('PUT', '/v1/rules/hot?force=true', { ...hot('plant2.furnace'), note: 'recipe 7' }));
+  await ok(eva('DELETE', '/v1/rules/hot?version=1'));
+  await ok(erik('PUT', '/v1/rules/hot?force=true', hot('plant1.press7')));
+  const { versions } = await ok(erik('GET', '/v1/rules/hot/versions'));
+  assert.deepEqual(
+    versions.map(({ version, author }: { version: number; author: string }) => [version, author]),
+    [[3, 'erik']],
+  );
+});
+
+test('a scene is changed only by who may command its devices: a schedule of another person runs it', async () => {
+  const anna = await engineerOf('anna', 'plant1.>');
+  const narrow = await engineerOf('nils', 'plant1.lamp');
+  const step = (target: object) => ({ do: 'command', command: 'off', ...target });
+  const scene = (...steps: object[]) => ({ name: 'Night', steps });
+  await ok(anna('PUT', '/v1/scenes/night', scene(step({ device: 'plant1.lamp' }))));
+  await ok(anna('POST', '/v1/registry/devices', { device: 'plant1.furnace' }));
+  await ok(anna('PUT', '/v1/registry/groups/all', { name: 'All', patterns: ['plant1.>'] }));
+  const schedule = { name: 'Night', scene: 'night', cron: '0 22 * * *', timeZone: 'UTC' };
+  await ok(anna('PUT', '/v1/schedules/night', schedule));
+  await ok(narrow('PUT', '/v1/scenes/night', scene(step({ device: 'plant1.lamp' }))));
+  for (const target of [{ device: 'plant1.furnace' }, { device: 'plant1.>' }, { group: 'all' }]) {
+    const nested = { do: 'parallel', steps: [step({ device: 'plant1.lamp' }), step(target)] };
+    await refused(narrow('PUT', '/v1/scenes/night', scene(nested)), 403, /expected a token that may command plant1\./);
+  }
+});
+
+test('a token for a gateway is issued and rotated only by who may command the devices behind it', async () => {
+  const anna = await engineerOf('anna', 'plant1.>');
+  const narrow = await engineerOf('nils', 'plant1.gw');
+  const path = '/v1/registry/devices/plant1.gw/credentials';
+  await ok(anna('POST', '/v1/registry/devices', { device: 'plant1.gw' }));
+  await refused(narrow('POST', path, { gateway: true }), 403, /expected a token that may command plant1\.gw\.>/);
+  assert.deepEqual((await ok(narrow('POST', path, {}))).publish, ['plant1.gw']);
+  const { id, publish } = await ok(anna('POST', path, { gateway: true }));
+  assert.deepEqual(publish, ['plant1.gw', 'plant1.gw.>']);
+  await refused(narrow('POST', `${path}/${id}/rotate`, {}), 403, /expected a token that may command plant1\.gw\.>/);
+});
+
+test('a plan with the group of another tenant does not name its devices', async () => {
+  const eva = await engineerOf('eva', 'plant2.>', 'plant2');
+  const erik = await engineerOf('erik', 'plant1.>', 'plant1');
+  await ok(eva('POST', '/v1/registry/devices', { device: 'plant2.secret7' }));
+  await ok(eva('PUT', '/v1/registry/groups/furnaces', { name: 'Furnaces', patterns: ['plant2.>'] }));
+  await ok(erik('PUT', '/v1/scenes/spy', { name: 'x', steps: [{ do: 'command', command: 'x', group: 'furnaces' }] }));
+  const { body } = await erik('POST', '/v1/scenes/spy/plan', {});
+  assert.doesNotMatch(JSON.stringify(body), /secret7/);
+});
+
+test('alarms of a tenant go to no target of another one, also if it has the ID of one that was deleted', async () => {
+  const eva = await engineerOf('eva', 'plant2.>', 'plant2');
+  const erik = await engineerOf('erik', 'plant1.>', 'plant1');
+  const target = { kind: 'email', to: ['spy@plant.example'] };
+  await ok(eva('PUT', '/v1/notification-targets/night', { target }));
+  await ok(eva('PUT', '/v1/notification-routes/r2', { patterns: ['plant2.>'], targets: ['night'] }));
+  const rowsOf = async (device: string) => {
+    const notice = { id: `t-${device}`, alarm: 'a', rule: 'r', device, number: 1, state: 'unacknowledged' };
+    const { notifications } = control.control;
+    const { database } = fixture;
+    await database.transaction((transaction) =>
+      notifications.take(transaction, [{ ...notice, cause: 'raised', time: Date.now() }]),
+    );
+    return (await database.query('SELECT 1 FROM notifications WHERE transition = $1', [notice.id])).rowCount;
+  };
+  await ok(erik('PUT', '/v1/notification-routes/r1', { patterns: ['plant1.>'], targets: ['night'] }));
+  assert.equal(await rowsOf('plant1.press1'), 0);
+  assert.equal(await rowsOf('plant2.furnace1'), 1);
+  await ok(eva('DELETE', '/v1/notification-targets/night'));
+  await ok(erik('PUT', '/v1/notification-targets/night', { target }));
+  assert.equal(await rowsOf('plant2.furnace2'), 0);
+  assert.equal(await rowsOf('plant1.press2'), 1);
+});
+
+test('targets and dead letters are for engineers, and dead letters only for who may see the device', async () => {
+  const anna = await engineerOf('anna', '>');
+  const narrow = await engineerOf('nils', 'plant1.lamp');
+  const target = { kind: 'email', to: ['shift@plant.example'] };
+  await ok(anna('PUT', '/v1/notification-targets/shift', { target }));
+  await fixture.database.query(
+    `INSERT INTO notifications (target, transition, alarm_key, notice, created_ms, due_ms, is_held, state, finished_ms)
+     SELECT 'shift', device, device, jsonb_build_object('device', device), 0, 0, false, 'dead', 0
+       FROM unnest($1::text[]) AS device`,
+    [['plant1.lamp', 'plant1.furnace']],
+  );
+  const devicesOf = async (person: typeof anna) =>
+    (await ok(person('GET', '/v1/notification-dead-letters'))).deadLetters.map(
+      ({ notice }: { notice: { device: string } }) => notice.device,
+    );
+  assert.deepEqual((await devicesOf(anna)).sort(), ['plant1.furnace', 'plant1.lamp']);
+  assert.deepEqual(await devicesOf(narrow), ['plant1.lamp']);
+  const otto = await tokenOf('otto');
+  for (const path of ['notification-targets', 'notification-routes', 'notification-dead-letters'])
+    await refused(control.request(otto, 'GET', `/v1/${path}`), 403, /expected a token with the role "engineer"/);
+});
+
+test('each refused change is in the audit, once', async () => {
+  const otto = await tokenOf('otto');
+  const anna = await engineerOf('anna', 'plant1.>');
+  const scene = { name: 'x', steps: [{ do: 'wait', ms: 1 }] };
+  await ok(anna('PUT', '/v1/scenes/pause', scene));
+  await refused(anna('PUT', '/v1/scenes/pause', { ...scene, version: 7 }), 409, /expected the version 7, got 1/);
+  const changes = [
+    ['PUT', '/v1/scenes/pause', scene],
+    ['DELETE', '/v1/scenes/pause', undefined],
+    ['PUT', '/v1/registry/groups/g', { name: 'G', patterns: ['plant1.>'] }],
+    ['POST', '/v1/registry/devices/plant1.lamp/decommission', undefined],
+    ['DELETE', '/v1/notification-targets/shift', undefined],
+    ['PUT', '/v1/rules/hot?force=true', hot('plant1.lamp')],
+  ] as const;
+  for (const [method, path, body] of changes) await refused(control.request(otto, method, path, body), 403, /role/);
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const targetsOf = async (subject: string) =>
+    (await ok(control.request(auditor, 'GET', `/v1/audit?result=refused&subject=${subject}`))).entries
+      .map(({ action, target }: { action: string; target: string }) => `${action} ${target}`)
+      .sort();
+  assert.deepEqual(await targetsOf('otto'), [
+    'request.refused notification-targets/shift',
+    'request.refused registry/devices/plant1.lamp/decommission',
+    'request.refused registry/groups/g',
+    'request.refused scenes/pause',
+    'request.refused scenes/pause',
+    'rule.refused rule/hot',
+  ]);
+  assert.deepEqual(await targetsOf('anna'), ['request.refused scenes/pause']);
+});
+
+test('a body of many lists within each other is refused, as a cursor of another form is', async () => {
+  const anna = await tokenOf('anna', { roles: ['engineer', 'auditor'] });
+  const headers = { authorization: `Bearer ${anna}`, 'content-type': 'application/json' };
+  const steps = `${'{"do":"parallel","steps":['.repeat(14_000)}{"do":"wait","ms":1}${']}'.repeat(14_000)}`;
+  const body = `{"name":"x","steps":[${steps}]}`;
+  const answer = await fetch(`${control.url}/v1/scenes/deep`, { method: 'PUT', headers, body });
+  assert.equal(answer.status, 400);
+  assert.match(await answer.text(), /body: expected values at most 64 deep/);
+  for (const before of ['____', 'zzzzzzzzzzzzzzzzzzzz', 'A'])
+    await refused(control.request(anna, 'GET', `/v1/audit?before=${before}`), 400, /before: expected `next`/);
+});
