@@ -167,7 +167,7 @@ interface WithExpressions {
   readonly overrides: readonly { readonly condition?: RuleCondition | undefined }[];
 }
 
-function expressionsOf(rule: WithExpressions): readonly { path: (string | number)[]; text: string }[] {
+export function expressionsOf(rule: WithExpressions): readonly { path: (string | number)[]; text: string }[] {
   const found: { path: (string | number)[]; text: string }[] = [];
   const inCondition = (condition: RuleCondition | undefined, path: (string | number)[]) => {
     if (condition?.kind === 'expression') found.push({ path: [...path, 'expression'], text: condition.expression });

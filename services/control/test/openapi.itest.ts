@@ -194,9 +194,11 @@ async function notificationRequests(send: Send): Promise<void> {
   const target = { kind: 'webhook', url: 'http://10.0.0.7/hook', secrets: [secret] };
   await send('PUT /v1/notification-targets/{id}', id, { target });
   await send('GET /v1/notification-targets');
+  await send('GET /v1/notification-targets/{id}', id);
   await send('POST /v1/notification-targets/{id}/retry', id);
   await send('PUT /v1/notification-routes/{id}', id, { patterns: ['plant1.>'], targets: ['hook'] });
   await send('GET /v1/notification-routes');
+  await send('GET /v1/notification-routes/{id}', id);
   await send('GET /v1/notification-dead-letters');
   await send('DELETE /v1/notification-routes/{id}', id);
   await send('DELETE /v1/notification-targets/{id}', id);
@@ -232,9 +234,9 @@ test('each route answers a valid request as the document has it, and refuses it 
 
 /** Query parameters that a route does not have, each with the message. */
 function unknownQueries(operation: string): readonly (readonly [string, RegExp])[] {
-  const colour = ['colour=red', /query: expected .*, got "colour"/] as const;
+  const shade = ['shade=red', /query: expected .*, got "shade"/] as const;
   const version = ['version=1', /query: expected no version here, but in the body, got "version"/] as const;
-  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [colour, version] : [colour];
+  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [shade, version] : [shade];
 }
 
 async function sendTo(token: string, method: string, path: string, body: unknown) {
@@ -243,6 +245,41 @@ async function sendTo(token: string, method: string, path: string, body: unknown
   const answer = await fetch(control.url + path, { method, headers, body });
   return { status: answer.status, body: JSON.parse(await answer.text()) };
 }
+
+test('what a person has requested under an ID of their own is found under it, by them alone', async () => {
+  const own = await tokenOf('olga', { roles: ['engineer'] });
+  const ok = async (token: string, method: string, path: string, body?: unknown) => {
+    const answer = await control.request(token, method, path, body);
+    assert.ok(answer.status < 300, JSON.stringify(answer.body));
+    return answer.body;
+  };
+  const command = await ok(own, 'POST', '/v1/commands', { id: 'o-15', device: 'plant1.away', name: 'set' });
+  const fleet = await ok(own, 'POST', '/v1/fleet-commands', { id: 'f2', devices: ['plant1.away'], name: 'stop' });
+  await ok(own, 'PUT', '/v1/scenes/own', { ...sceneBody, confirmation: 'second_person' });
+  const run = await ok(own, 'POST', '/v1/scenes/own/run', { id: 's/1' });
+  assert.deepEqual([command.key, fleet.key, run.key], ['o-15', 'f2', 's/1']);
+  assert.equal((await ok(own, 'GET', '/v1/commands/o-15')).id, command.id);
+  assert.equal((await ok(own, 'POST', '/v1/commands/o-15/cancel')).state, 'canceled');
+  assert.equal((await ok(own, 'GET', '/v1/fleet-commands/f2/devices')).devices.length, 1);
+  assert.equal((await ok(own, 'POST', '/v1/fleet-commands/f2/cancel')).id, fleet.id);
+  assert.equal((await ok(own, 'GET', '/v1/scene-runs/s%2F1')).id, run.id);
+  assert.equal((await ok(own, 'POST', '/v1/scene-runs/s%2F1/cancel')).state, 'canceled');
+  for (const path of ['/v1/commands/o-15', '/v1/fleet-commands/f2', '/v1/scene-runs/s%2F1'])
+    assert.equal((await control.request(engineer, 'GET', path)).status, 404, path);
+});
+
+test('a command for a device that is not in the registry is accepted, and its answer has that', async () => {
+  const registered = async (device: string, more: object = {}) => {
+    const body = { id: randomUUID(), device, name: 'set', ...more };
+    const answer = await control.request(engineer, 'POST', '/v1/commands', body);
+    assert.equal(answer.status, 202, JSON.stringify(answer.body));
+    return answer.body.registered;
+  };
+  assert.equal(await registered(press), true);
+  assert.equal(await registered(press, { dryRun: true }), true);
+  assert.equal(await registered('plant1.line1.presss1'), false);
+  assert.equal(await registered('plant1.line1.presss1', { dryRun: true }), false);
+});
 
 test('each route with a body refuses a field that it does not have', async () => {
   for (const { method, path, hasBody } of await operations()) {

@@ -71,8 +71,8 @@ test('a step of a scene with an unknown kind, or a wrong field, is named', () =>
 
 test('a query without effect is refused; a version belongs into the body, where that has one', () => {
   assert.equal(
-    errorOf(noQuerySchema(undefined), { colour: '1' }, 'querystring'),
-    'query: expected no fields, got "colour"',
+    errorOf(noQuerySchema(undefined), { shade: '1' }, 'querystring'),
+    'query: expected no fields, got "shade"',
   );
   assert.equal(
     errorOf(noQuerySchema(z.strictObject({ version: z.int() })), { version: '1' }, 'querystring'),

@@ -26,6 +26,13 @@ const shownTargetSchema = z
     gone: z.string().optional().describe('Why nothing is sent until it is changed.'),
   })
   .meta({ id: 'NotificationTarget' });
+const progressFields = {
+  waiting: z.int().describe('Notifications that wait, also for the end of quiet hours.'),
+  dead: z.int().describe('Dead letters.'),
+  lastSent: z.number().optional().describe('Epoch ms.'),
+  lastError: z.string().optional().describe('Of what waits after a failed attempt, else of the newest dead letter.'),
+  nextAttempt: z.number().optional().describe('After a failed one, epoch ms.'),
+};
 const storedRouteSchema = routeSchema.extend({ id: idSchema, ...changed }).meta({ id: 'NotificationRoute' });
 const deadLetterSchema = z.object({
   ...{ target: idSchema, transition: z.string(), attempts: z.int(), error: z.string() },
@@ -69,6 +76,25 @@ function registerTargets(api: Api, admin: NotificationAdmin): void {
       },
     },
     async ({ requester }) => ({ targets: (await admin.targets(requester)).map(targetBodyOf) }),
+  );
+  api.get(
+    '/v1/notification-targets/:id',
+    {
+      schema: {
+        ...{ tags, summary: 'A target, with what waits for it and its last error', params: byId },
+        response: { 200: shownTargetSchema.extend(progressFields), ...errorResponses },
+      },
+    },
+    async ({ requester, params }) => {
+      const { progress, ...stored } = await admin.target(requester, params.id);
+      const { waiting, dead, lastSentMs, lastError, retryMs } = progress;
+      return {
+        ...targetBodyOf(stored),
+        ...{ waiting, dead, ...(lastSentMs === null ? {} : { lastSent: lastSentMs }) },
+        ...(lastError === null ? {} : { lastError }),
+        ...(waiting === 0 || retryMs === 0 ? {} : { nextAttempt: retryMs }),
+      };
+    },
   );
   api.put(
     '/v1/notification-targets/:id',
@@ -127,6 +153,16 @@ function registerRoutes(api: Api, admin: NotificationAdmin): void {
       },
     },
     async ({ requester }) => ({ routes: (await admin.routes(requester)).map(bodyOf) }),
+  );
+  api.get(
+    '/v1/notification-routes/:id',
+    {
+      schema: {
+        ...{ tags, summary: 'A route', params: byId },
+        response: { 200: storedRouteSchema, ...errorResponses },
+      },
+    },
+    async ({ requester, params }) => bodyOf(await admin.route(requester, params.id)),
   );
   api.put(
     '/v1/notification-routes/:id',

@@ -29,7 +29,9 @@ const versionSchema = z.coerce
 const forceSchema = z
   .stringbool()
   .default(false)
-  .describe('Stores a rule that matches no device of the registry, ahead of its devices. Default: it is refused.');
+  .describe(
+    'Stores a rule ahead of its devices and tags. Default: it is refused if it matches no device of the registry, or if the devices do not report its tags.',
+  );
 
 const tags = ['Rules'];
 const byId = z.object({ id: ruleId });

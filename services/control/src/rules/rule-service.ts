@@ -5,6 +5,7 @@ import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
 import { activePaths, findDevice } from '../registry/device-store.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import type { RuleTags } from './rule-tags.ts';
 
 /** Rules of an installation. Each process of alarms has all of them. */
 const rulesMax = 10_000;
@@ -31,18 +32,20 @@ interface RuleRow {
 export class RuleService {
   readonly #context: ControlContext;
   readonly #survey: () => Promise<void>;
+  readonly #tags: Pick<RuleTags, 'errorsOf'>;
 
   /** `survey`: adds the devices to the registry that have reported up to now. */
-  constructor(context: ControlContext, survey: () => Promise<void>) {
+  constructor(context: ControlContext, survey: () => Promise<void>, tags: Pick<RuleTags, 'errorsOf'>) {
     this.#context = context;
     this.#survey = survey;
+    this.#tags = tags;
   }
 
   /**
-   * Stores a rule as its next version. `edited`: the version that was edited; 0 or undefined: a new rule. `isForced`: also ahead of its
-   * devices, if it matches none of the registry. Resolves with the rule. Rejects with `invalid_rule`, `conflict`
-   * (another version is the last one), `limit_reached`, and `forbidden` (without the role `engineer`, or the right to
-   * see its devices).
+   * Stores a rule as its next version. `edited`: the version that was edited; 0 or undefined: a new rule. `isForced`:
+   * also ahead of its devices and tags, if none of the registry has them. Resolves with the rule. Rejects with
+   * `invalid_rule`, `conflict` (another version is the last one), `limit_reached`, and `forbidden` (without the role
+   * `engineer`, or the right to see its devices).
    */
   async put(
     requester: Requester,
@@ -74,14 +77,20 @@ export class RuleService {
     });
   }
 
-  /** Rejects with `invalid_rule`, and the places of what matches no active device of the registry. */
+  /**
+   * Rejects with `invalid_rule`, and the places of what matches no active device of the registry; else of the tags that
+   * these devices do not report.
+   */
   async #assertMatches(rule: Rule): Promise<void> {
     const { database } = this.#context;
-    if ((await unmatchedOf(database, rule)).length === 0) return;
-    await this.#survey();
-    const unmatched = await unmatchedOf(database, rule);
-    if (unmatched.length === 0) return;
-    const lines = [...unmatched, 'force=true stores a rule ahead of its devices'];
+    let unmatched = await unmatchedOf(database, rule);
+    if (unmatched.length > 0) {
+      await this.#survey();
+      unmatched = await unmatchedOf(database, rule);
+    }
+    const wrong = unmatched.length > 0 ? unmatched : await this.#tags.errorsOf(database, rule);
+    if (wrong.length === 0) return;
+    const lines = [...wrong, 'force=true stores a rule ahead of its devices and tags'];
     throw new TailraceError('invalid_rule', `rule:\n${lines.join('\n')}`);
   }
 

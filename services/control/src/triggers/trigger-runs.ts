@@ -59,8 +59,8 @@ export class TriggerRuns {
   }
 
   /**
-   * Adds the runs of raised alarms, with their audit entries and `others`, as the last statements of the transaction but
-   * for the position. Call `committed` with the outcome after the commit. Rejects as the database does.
+   * Adds the runs of raised alarms, with their audit entries and `others`, as the last statements of the transaction
+   * but for the position. Call `committed` with the outcome after the commit. Rejects as the database does.
    */
   async take(
     transaction: Transaction,
