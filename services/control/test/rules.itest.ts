@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
-import { ruleFromBytes } from '@tailrace/rules/rule';
+import { ruleFromBytes, ruleSchema } from '@tailrace/rules/rule';
 import { eventually } from '@tailrace/testkit/eventually';
 import { appendAllRecords } from '../src/outbox/compacted-records.ts';
 import { type ControlFixture, createControlFixture, type RunningControl, tokenOf } from './control-fixture.ts';
@@ -191,6 +191,15 @@ test('kind and labels of devices are in their topic, and go with the path, in th
       ['press6', less],
     ],
   );
+});
+
+test('the OpenAPI document has the fields of a rule', async () => {
+  const document = (await control.request('', 'GET', '/v1/openapi.json')).body;
+  const { schema } = document.paths['/v1/rules/{id}'].put.requestBody.content['application/json'];
+  const { id, version, author, ...fields } = ruleSchema.shape;
+  assert.deepEqual(Object.keys(schema.properties), Object.keys(fields));
+  assert.deepEqual(schema.required, ['devices', 'condition']);
+  assert.match(JSON.stringify(schema.properties.condition), /"enum":\["limits"\].*"hysteresis"/);
 });
 
 test('an import with labels does not delay other records; of a lost topic all is written but what waits', async () => {

@@ -65,8 +65,14 @@ export class CommandService {
   async submit(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand> {
     const { context, work, acceptance, isLogBehind } = this.#options;
     const { device, name, key } = submission;
-    assertSubmission(submission, requester, context.clock.now());
+    const nowMs = context.clock.now();
     this.#assertRate(requester.subject);
+    // A sender that had no connection at its deadline asks what became of it.
+    if (submission.deadline <= nowMs) {
+      const known = await acceptance.known(requester, submission);
+      if (known !== undefined) return { ...known, isRegistered: true };
+    }
+    assertSubmission(submission, requester, nowMs);
     const refused = { action: 'command.refused', target: device, details: { key, name, params: submission.params } };
     return await orRefused(context, requester, refused, async () => {
       assertMayCommand(requester, device);

@@ -217,8 +217,8 @@ export class NotificationAdmin {
     const { context } = this.#options;
     const { table, noun, parse, max } = kind;
     const stored = await act(context, async (transaction) => {
-      await check?.(transaction);
       await lockId(transaction, noun, id);
+      await check?.(transaction);
       const before = await lock(transaction, kind, id);
       if (before === undefined) await assertBelow(transaction, table, noun, max);
       else assertOwn(requester, noun, id, before);

@@ -1,11 +1,25 @@
-import { ruleId } from '@tailrace/rules/rule';
+import { ruleId, ruleSchema } from '@tailrace/rules/rule';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
 import { deviceSchema, errorResponses, limitSchema } from '../http/query.ts';
 import type { RuleService } from './rule-service.ts';
 
 /** A rule is validated by its own schema, whose errors name the place, also within an expression. */
-const ruleBody = z.looseObject({}).describe('A rule; see docs/CONTROL.md. Without id, version and author.');
+const ruleBody = z.looseObject({}).describe('A rule; see docs/CONTROL.md.');
+/** In the OpenAPI document it has the fields of that schema, without those that control sets. */
+const ruleRequest = z.looseObject({}).meta(documented(z.toJSONSchema(ruleSchema, { io: 'input' })));
+
+function documented({
+  type,
+  properties = {},
+  additionalProperties,
+}: z.core.JSONSchema.BaseSchema): Record<string, unknown> {
+  const { id, version, author, ...fields } = properties;
+  return {
+    ...{ type, properties: fields, required: ['devices', 'condition'], additionalProperties },
+    description: 'A rule; see docs/CONTROL.md. Its ID is in the path; control sets version and author.',
+  };
+}
 const versionSchema = z.coerce
   .number()
   .int()
@@ -89,7 +103,7 @@ export function registerRuleRoutes(api: Api, rules: RuleService): void {
         summary: 'Create a rule, or change it',
         params: byId,
         querystring: z.strictObject({ version: versionSchema, force: forceSchema }),
-        body: ruleBody,
+        body: ruleRequest,
         response: { 200: ruleBody, ...errorResponses },
       },
     },

@@ -52,8 +52,8 @@ export class Triggers {
     const { context, scenes } = this.#options;
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
-      await assertRules(transaction, requester, fields.rules);
       await lockId(transaction, 'trigger', id);
+      await assertRules(transaction, requester, fields.rules);
       const before = await lockTrigger(transaction, id);
       if (before !== undefined) ownOf(requester, 'trigger', id, before);
       assertVersion('trigger', id, version, before?.version);
