@@ -83,6 +83,9 @@ test('a target shows what waits for it, what was sent, and why its last attempt 
     assert.match(String(lastError), /got 500: out of paper/);
   });
   assert.equal((await control.request(engineer, 'GET', '/v1/notification-targets/nosuch')).status, 404);
+  // The URL of a target is often a secret itself.
+  for (const one of [path, '/v1/notification-routes/watched'])
+    assert.equal((await control.request(operator, 'GET', one)).status, 403, one);
   await control.request(engineer, 'DELETE', '/v1/notification-routes/watched');
   await control.request(engineer, 'DELETE', path);
 });

@@ -148,6 +148,19 @@ test('alarms of a tenant go to no target of another one, also if it has the ID o
   assert.equal(await rowsOf('plant1.press2'), 1);
 });
 
+test('a trigger of a rule of devices that its author may not see is refused as one of no rule', async () => {
+  const eva = await engineerOf('eva', 'plant2.>', 'plant2');
+  const erik = await engineerOf('erik', 'plant1.>', 'plant1');
+  await ok(eva('PUT', '/v1/rules/furnace-hot?force=true', hot('plant2.>')));
+  await ok(erik('PUT', '/v1/scenes/rest', { name: 'x', steps: [{ do: 'wait', ms: 1 }] }));
+  const trigger = { name: 'x', scene: 'rest', devices: ['plant1.>'], rules: ['furnace-hot'] };
+  await refused(
+    erik('PUT', '/v1/triggers/rest', trigger),
+    400,
+    /rules\.0: expected the ID of a rule, got "furnace-hot"/,
+  );
+});
+
 test('targets and dead letters are for engineers, and dead letters only for who may see the device', async () => {
   const anna = await engineerOf('anna', '>');
   const narrow = await engineerOf('nils', 'plant1.lamp');
