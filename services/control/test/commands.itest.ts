@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
+import { Acceptance } from '../src/commands/acceptance.ts';
+import { markedCommandsFrom } from '../src/commands/marked-commands.ts';
+import type { ControlContext } from '../src/control-context.ts';
 import {
   type ControlFixture,
   commandBody,
@@ -13,6 +16,7 @@ import { IngestNode } from './ingest-node.ts';
 
 let fixture: ControlFixture;
 let control: RunningControl;
+let context: ControlContext;
 let node: IngestNode;
 let fanout: FanoutNode;
 let anna: string;
@@ -26,6 +30,11 @@ before(async () => {
   const markedCommands = JSON.stringify([{ pattern: 'plant1.>', names: ['stop'] }]);
   control = await fixture.start('c1', {
     settings: { markedCommands, deviceOpenCommandsMax: 5, unconfirmedMs: 10_000 },
+    routes: [
+      (_api, received) => {
+        context = received;
+      },
+    ],
   });
   anna = await tokenOf('anna');
   bob = await tokenOf('bob', { roles: ['supervisor'] });
@@ -184,6 +193,26 @@ test('a newer set point replaces those that were not sent', async () => {
     sentOf(device).map(({ params }) => params),
     [{ pressure: 1 }, { speed: 2 }],
   );
+});
+
+test('a set point replaces what is open, also when one before it in its transaction has a key that is used', async () => {
+  const device = 'plant1.press23';
+  const acceptance = new Acceptance({ context, marked: markedCommandsFrom(''), deviceOpenMax: 5 });
+  const requester = {
+    ...{ subject: 'anna', tokenId: '', address: '', tenant: '', roles: [], traceparent: '' },
+    ...{ command: ['plant1.>'], subscribe: ['plant1.>'] },
+  };
+  const accept = async (key: string, speed: number) => {
+    const submission = {
+      ...{ key, device, via: '', name: 'set', params: { speed }, qos: 1 as const, deadline: Date.now() + 60_000 },
+      ...{ lease: 0, onlyIf: '', seen: {}, replaces: true, dryRun: false },
+    };
+    return (await acceptance.accept({ requester, submission, details: {} })).command.id;
+  };
+  const [first, again, last] = await Promise.all([accept('r1', 1), accept('r1', 1), accept('r2', 2)]);
+  assert.equal(again, first);
+  assert.equal((await statesOf(first)).at(-1), 'canceled final');
+  assert.deepEqual(await statesOf(last), ['accepted']);
 });
 
 test('a command whose deadline passes while its device is away expires, and is not executed later', async () => {

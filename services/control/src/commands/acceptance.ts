@@ -157,8 +157,13 @@ export class Acceptance {
     );
     const isInserted = ({ entry }: Decided) => positions.has(entry.command.id);
     // The same sender has submitted them twice at once: the other one is stored now.
-    const lost = decided.filter((each) => !isInserted(each)).map(({ item }) => item);
+    const lostDecisions = decided.filter((each) => !isInserted(each));
+    const lost = lostDecisions.map(({ item }) => item);
+    const lostIds = new Set(lostDecisions.map(({ entry }) => entry.command.id));
     const lostFacts = new Map((await read(transaction, lost, nowMs)).map((each, index) => [lost[index]!, each]));
+    // A command that replaces one of these was decided on as if that one were stored. Each submission by itself is not.
+    if (decided.some((each) => isInserted(each) && each.replaced.some(({ id }) => lostIds.has(id))))
+      throw new TailraceError('conflict', 'replaces: expected a command that is stored, got one whose key is used');
     const { acts, replaced } = await storeReplaced(transaction, decided.filter(isInserted), nowMs);
     const result = decisions.map((decision, index): Accepted | TailraceError => {
       if (!('entry' in decision)) return decision;
