@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
+import { refusalLimits } from '../src/audit/refusal-limit.ts';
 import {
   type Answer,
   type ControlFixture,
@@ -280,6 +281,23 @@ test('each refused change is in the audit, once', async () => {
     'rule.refused rule/hot',
   ]);
   assert.deepEqual(await targetsOf('anna'), ['request.refused scenes/pause']);
+});
+
+test('a token that is refused again and again does not fill the audit', async () => {
+  const mallory = await tokenOf('mallory');
+  const refuse = () => control.request(mallory, 'DELETE', '/v1/notification-targets/shift');
+  const { burst } = refusalLimits;
+  for (let n = 0; n < burst + 100; n += 50) {
+    const answers = await Promise.all(Array.from({ length: 50 }, refuse));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([403]));
+  }
+  const { rows } = await fixture.database.query<{ n: number }>(
+    `SELECT count(*) AS n FROM audit_entries WHERE subject = 'mallory'`,
+  );
+  // Some more than at once: the requests take a while.
+  assert.ok(rows[0]!.n >= burst && rows[0]!.n < burst + 100, `got ${rows[0]!.n} entries`);
+  const omitted = Number(/^tailrace_control_omitted_refusals_total\S* (\d+)/m.exec(await control.metrics.text())?.[1]);
+  assert.equal(rows[0]!.n + omitted, burst + 100);
 });
 
 test('a body of many lists within each other is refused, as a cursor of another form is', async () => {
