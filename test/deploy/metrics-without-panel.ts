@@ -6,6 +6,7 @@ const ofTopic = 'the age of the control topic has a panel and an alert; ingest a
 const ofLists = 'ingest and fanout have the same list, with panels: they serve the clients';
 const ofSubmissions =
   'they wait for one transaction, tens of milliseconds; the connections to the database have a panel';
+const ofRefusals = 'refused requests have a panel; the next entry of the audit has the number of those without one';
 const ofEvents = 'control reads little: the age of the list of alarms has a panel and an alert';
 
 /** Metrics that no panel and no alert uses, with the reason. */
@@ -25,6 +26,7 @@ export const metricsWithoutPanel: Readonly<Record<'ingest' | 'edge' | 'control',
   control: {
     tailrace_control_waiting_submissions: ofSubmissions,
     tailrace_control_limit_waiting_submissions: ofSubmissions,
+    tailrace_control_omitted_refusals_total: ofRefusals,
     tailrace_control_control_read_failures_total: ofTopic,
     tailrace_control_control_records_total: ofTopic,
     tailrace_control_control_unreadable_records_total: ofTopic,

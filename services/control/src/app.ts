@@ -18,6 +18,7 @@ import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
 import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { RefusalLimit } from './audit/refusal-limit.ts';
 import { Automation } from './automation.ts';
 import { Acceptance, waitingSubmissionsMax } from './commands/acceptance.ts';
 import { CommandConditions } from './commands/command-condition.ts';
@@ -110,6 +111,7 @@ export function createControl(options: ControlOptions): Control {
   const context: ControlContext = {
     ...{ database, clock, logger, metrics, random, worker, uniqueId },
     journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
+    refusals: new RefusalLimit(clock, metrics),
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control, tokens } = createCredentials(options);

@@ -5,6 +5,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type ErrorCode, isTailraceError, type TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, entryOf } from './audit/audit-entry.ts';
+import type { RefusalLimit } from './audit/refusal-limit.ts';
 import type { Api } from './http/api.ts';
 import type { Act, Journal } from './journal.ts';
 import type { Requester } from './requester.ts';
@@ -13,6 +14,8 @@ import type { Requester } from './requester.ts';
 export interface ControlContext {
   readonly database: Database;
   readonly journal: Journal;
+  /** Bounds the entries of refusals. */
+  readonly refusals: RefusalLimit;
   /** Wakes the outbox after a commit, so that its records reach the log within milliseconds. */
   readonly wakeOutbox: () => void;
   readonly clock: Clock;
@@ -27,7 +30,7 @@ export interface ControlContext {
 }
 
 /** What a transaction that is journaled needs. */
-export type ActContext = Pick<ControlContext, 'database' | 'journal' | 'wakeOutbox' | 'clock' | 'random'>;
+export type ActContext = Pick<ControlContext, 'database' | 'journal' | 'refusals' | 'wakeOutbox' | 'clock' | 'random'>;
 
 /** A part of control with routes: registry, scenes, schedules, rules. `createControl` calls each once. */
 export type RegisterRoutes = (api: Api, context: ControlContext) => void;
@@ -60,12 +63,13 @@ export async function act<T>(context: ActContext, work: (transaction: Transactio
 const auditedRefusals: ReadonlySet<ErrorCode> = new Set(['forbidden', 'conflict']);
 /** Of the target of a refusal. */
 const targetCharactersMax = 300;
-/** Refusals that have their entry. */
+/** Refusals that have their entry, or are counted. */
 const journaled = new WeakSet<object>();
 
 /**
- * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Rejects with the refusal; with the
- * error of the database if it cannot be journaled.
+ * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Of a subject that is refused too often
+ * further ones are counted, and the next entry has their number. Rejects with the refusal; with the error of the
+ * database if it cannot be journaled.
  */
 export async function orRefused<T>(
   context: ActContext,
@@ -77,14 +81,16 @@ export async function orRefused<T>(
     return await work();
   } catch (error) {
     if (!isTailraceError(error) || !auditedRefusals.has(error.code) || journaled.has(error)) throw error;
+    journaled.add(error);
+    const omitted = context.refusals.take(requester.subject);
+    if (omitted === undefined) throw error;
     const { code, message } = error;
     const { action, target, details } = refused;
     const entry = entryOf(requester, {
       ...{ time: context.clock.now(), action, target, result: 'refused' },
-      details: { ...details, code, message },
+      details: { ...details, code, message, ...(omitted === 0 ? {} : { omittedBefore: omitted }) },
     });
     await act(context, async () => ({ result: undefined, acts: [{ key: target, entry }] }));
-    journaled.add(error);
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { eventually } from '@tailrace/testkit/eventually';
 import { chainOf, controlItself, entryOf } from '../src/audit/audit-entry.ts';
 import { listEntries, verifyChains } from '../src/audit/audit-store.ts';
+import { RefusalLimit } from '../src/audit/refusal-limit.ts';
 import { type ActContext, act } from '../src/control-context.ts';
 import { Journal } from '../src/journal.ts';
 import { OutboxRelay } from '../src/outbox/outbox-relay.ts';
@@ -25,7 +26,8 @@ before(async () => {
   await fixture.eventLog.ensureTopic(auditTopicSpec('tailrace'));
   const { database } = fixture;
   const journal = new Journal({ clock: systemClock });
-  context = { database, journal, wakeOutbox: () => {}, clock: systemClock, random: Math.random };
+  const refusals = new RefusalLimit(systemClock);
+  context = { database, journal, refusals, wakeOutbox: () => {}, clock: systemClock, random: Math.random };
 });
 
 after(() => fixture.stop());

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
+import { refusalLimits } from '../src/audit/refusal-limit.ts';
 import {
   type Answer,
   type ControlFixture,
@@ -28,9 +29,13 @@ const roles = ['engineer', 'supervisor'];
 
 /** Returns the requests of an engineer who may see and command these devices. */
 async function engineerOf(subject: string, pattern: string, tenant?: string) {
-  const rights = { command: [pattern], subscribe: [pattern], publish: [], roles, expiresInMs: 600_000 };
-  const token = await issueToken({ secret: tokenSecret, subject, ...rights, ...(tenant && { tenant }) });
+  const token = await engineerToken(subject, pattern, pattern, tenant);
   return (method: string, path: string, body?: unknown) => control.request(token, method, path, body);
+}
+
+async function engineerToken(subject: string, seen: string, commanded: string, tenant?: string): Promise<string> {
+  const rights = { command: [commanded], subscribe: [seen], publish: [], roles, expiresInMs: 600_000 };
+  return await issueToken({ secret: tokenSecret, subject, ...rights, ...(tenant && { tenant }) });
 }
 
 async function ok(answer: Promise<Answer>) {
@@ -69,6 +74,19 @@ test('a device with the longest path has its own resource', async () => {
   await ok(erik('POST', '/v1/registry/devices', { device }));
   assert.equal((await ok(erik('GET', `/v1/registry/devices/${device}`))).device, device);
   await ok(erik('PATCH', `/v1/registry/devices/${device}`, { name: 'Long' }));
+});
+
+test('a rule is not replaced by another tenant, which sees nothing of it', async () => {
+  const eva = await engineerOf('eva', 'plant2.>', 'plant2');
+  const erik = await engineerOf('erik', 'plant1.>', 'plant1');
+  await ok(eva('PUT', '/v1/rules/taken?force=true', hot('plant2.secret7')));
+  const requests = [erik('PUT', '/v1/rules/taken?force=true', hot('plant1.press7'))];
+  for (const answer of requests) {
+    const { status, body } = await answer;
+    assert.equal(status, 409);
+    assert.equal(body.error.message, 'rule: expected an ID that is free, got "taken"');
+  }
+  await refused(erik('DELETE', '/v1/rules/taken?version=1'), 404, /expected the ID of one, got "taken"/);
 });
 
 test('of a rule ID that another tenant has used before, the versions of that tenant are not shown', async () => {
@@ -111,6 +129,21 @@ test('a token for a gateway is issued and rotated only by who may command the de
   const { id, publish } = await ok(anna('POST', path, { gateway: true }));
   assert.deepEqual(publish, ['plant1.gw', 'plant1.gw.>']);
   await refused(narrow('POST', `${path}/${id}/rotate`, {}), 403, /expected a token that may command plant1\.gw\.>/);
+});
+
+test('a device with ten tokens can rotate each of them, and gets no eleventh', async () => {
+  const anna = await engineerOf('anna', 'plant1.>');
+  const path = '/v1/registry/devices/plant1.full/credentials';
+  await ok(anna('POST', '/v1/registry/devices', { device: 'plant1.full' }));
+  const ids: string[] = [];
+  for (let n = 0; n < 10; n++) ids.push((await ok(anna('POST', path, {}))).id);
+  const limit = /expected at most 10, got one more/;
+  await refused(anna('POST', path, {}), 422, limit);
+  for (const [n, id] of ids.entries()) ids[n] = (await ok(anna('POST', `${path}/${id}/rotate`, {}))).id;
+  await refused(anna('POST', path, {}), 422, limit);
+  // Those that were replaced are valid for an hour.
+  await refused(anna('POST', `${path}/${ids[0]}/rotate`, {}), 422, /replaced: expected at most 10/);
+  await ok(anna('POST', `${path}/${ids[0]}/rotate`, { overlapMs: 0 }));
 });
 
 test('a plan with the group of another tenant does not name its devices', async () => {
@@ -178,9 +211,62 @@ test('targets and dead letters are for engineers, and dead letters only for who 
     );
   assert.deepEqual((await devicesOf(anna)).sort(), ['plant1.furnace', 'plant1.lamp']);
   assert.deepEqual(await devicesOf(narrow), ['plant1.lamp']);
+  // They would go to the changed target when they are sent again.
+  await refused(narrow('PUT', '/v1/notification-targets/shift', { target }), 403, /may see plant1\.furnace/);
   const otto = await tokenOf('otto');
   for (const path of ['notification-targets', 'notification-routes', 'notification-dead-letters'])
     await refused(control.request(otto, 'GET', `/v1/${path}`), 403, /expected a token with the role "engineer"/);
+});
+
+test('routes, and targets they lead to, are changed and deleted only by who may see the devices', async () => {
+  const anna = await engineerOf('anna', 'plant1.>', 'plant1');
+  const narrow = await engineerOf('nils', 'plant1.lamp', 'plant1');
+  const target = { kind: 'email', to: ['shift@plant.example'] };
+  const [narrower, wider] = ['plant1.lamp', 'plant1.>'].map((pattern) => ({ patterns: [pattern], targets: ['all'] }));
+  await ok(anna('PUT', '/v1/notification-routes/all', wider));
+  const forbidden = /expected a token that may see plant1\.>/;
+  // It would get the alarms of the route.
+  await refused(narrow('PUT', '/v1/notification-targets/all', { target }), 403, forbidden);
+  await ok(anna('PUT', '/v1/notification-targets/all', { target }));
+  await refused(narrow('PUT', '/v1/notification-targets/all', { target }), 403, forbidden);
+  await refused(narrow('DELETE', '/v1/notification-targets/all'), 403, forbidden);
+  await refused(narrow('PUT', '/v1/notification-routes/all', narrower), 403, forbidden);
+  await refused(narrow('DELETE', '/v1/notification-routes/all'), 403, forbidden);
+  await ok(anna('PUT', '/v1/notification-routes/all', narrower));
+  await ok(narrow('PUT', '/v1/notification-targets/all', { target }));
+  await ok(narrow('DELETE', '/v1/notification-routes/all'));
+  await ok(narrow('DELETE', '/v1/notification-targets/all'));
+});
+
+test('a group is stored, and a device put into one, only by who may command the devices', async () => {
+  const anna = await engineerOf('anna', 'plant1.>');
+  const token = await engineerToken('nils', 'plant1.>', 'plant1.lamp');
+  const narrow = (method: string, path: string, body?: unknown) => control.request(token, method, path, body);
+  const group = { name: 'Line 3', patterns: ['plant1.>'], labels: { line: '3' } };
+  await refused(narrow('PUT', '/v1/registry/groups/line3', group), 403, /expected a token that may command plant1\.>/);
+  await ok(narrow('PUT', '/v1/registry/groups/lamps', { name: 'Lamps', patterns: ['plant1.lamp'] }));
+  await ok(anna('PUT', '/v1/registry/groups/line3', group));
+  const forbidden = /expected a token that may command plant1\.oven/;
+  const labels = { line: '3' };
+  await refused(narrow('POST', '/v1/registry/devices', { device: 'plant1.oven1', labels }), 403, forbidden);
+  await ok(narrow('POST', '/v1/registry/devices', { device: 'plant1.oven1', labels: { line: '2' } }));
+  await refused(narrow('PATCH', '/v1/registry/devices/plant1.oven1', { labels }), 403, forbidden);
+  const csv = await fetch(`${control.url}/v1/registry/import?dryRun=true`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'text/csv' },
+    body: 'path,label.line\nplant1.oven2,2\nplant1.oven3,3\nplant1.lamp,3\n',
+  });
+  const { errors } = (await csv.json()) as { readonly errors: readonly { line: number; message: string }[] };
+  assert.deepEqual(
+    errors.map(({ line }) => line),
+    [3],
+  );
+  assert.match(errors[0]!.message, /expected a device that the token may command/);
+  await ok(narrow('PATCH', '/v1/registry/devices/plant1.oven1', { note: 'of 2019' }));
+  await ok(anna('PATCH', '/v1/registry/devices/plant1.oven1', { labels }));
+  await ok(narrow('PATCH', '/v1/registry/devices/plant1.oven1', { note: 'of 2020' }));
+  await ok(anna('POST', '/v1/registry/devices/plant1.oven1/decommission'));
+  await refused(narrow('POST', '/v1/registry/devices/plant1.oven1/recommission'), 403, forbidden);
 });
 
 test('each refused change is in the audit, once', async () => {
@@ -212,6 +298,23 @@ test('each refused change is in the audit, once', async () => {
     'rule.refused rule/hot',
   ]);
   assert.deepEqual(await targetsOf('anna'), ['request.refused scenes/pause']);
+});
+
+test('a token that is refused again and again does not fill the audit', async () => {
+  const mallory = await tokenOf('mallory');
+  const refuse = () => control.request(mallory, 'DELETE', '/v1/notification-targets/shift');
+  const { burst } = refusalLimits;
+  for (let n = 0; n < burst + 100; n += 50) {
+    const answers = await Promise.all(Array.from({ length: 50 }, refuse));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([403]));
+  }
+  const { rows } = await fixture.database.query<{ n: number }>(
+    `SELECT count(*) AS n FROM audit_entries WHERE subject = 'mallory'`,
+  );
+  // Some more than at once: the requests take a while.
+  assert.ok(rows[0]!.n >= burst && rows[0]!.n < burst + 100, `got ${rows[0]!.n} entries`);
+  const omitted = Number(/^tailrace_control_omitted_refusals_total\S* (\d+)/m.exec(await control.metrics.text())?.[1]);
+  assert.equal(rows[0]!.n + omitted, burst + 100);
 });
 
 test('a body of many lists within each other is refused, as a cursor of another form is', async () => {

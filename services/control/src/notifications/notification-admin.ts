@@ -67,8 +67,9 @@ export interface NotificationAdminOptions {
 }
 
 /**
- * What engineers do about targets and routes. Each tenant has its own; a route concerns devices that its author may
- * see. A change is in the audit, without secrets.
+ * What engineers do about targets and routes. Each tenant has its own. Who changes or deletes a route, or a target that
+ * routes lead to, may see the devices: else they could redirect or stop notifications about other ones. A change is in
+ * the audit, without secrets.
  */
 export class NotificationAdmin {
   readonly #options: NotificationAdminOptions;
@@ -102,7 +103,8 @@ export class NotificationAdmin {
 
   /**
    * Creates or changes a target; one that was gone gets notifications again. Rejects with `conflict` for a version, and
-   * `invalid_message` for one to which nothing can be sent.
+   * `invalid_message` for one to which nothing can be sent; with `forbidden` if a route to it, or what it has not got, is
+   * about devices that the requester may not see.
    */
   async putTarget(
     requester: Requester,
@@ -115,8 +117,8 @@ export class NotificationAdmin {
   }
 
   /**
-   * As `putTarget`. Rejects with `forbidden` for devices that the requester may not see, and `invalid_message` for
-   * targets that do not exist.
+   * As `putTarget`. Rejects with `forbidden` for devices that the requester may not see, of the former route too, and
+   * `invalid_message` for targets that do not exist.
    */
   async putRoute(
     requester: Requester,
@@ -129,7 +131,7 @@ export class NotificationAdmin {
     );
   }
 
-  /** What waits for it is removed, too. Rejects with `not_found`. */
+  /** What waits for it is removed, too. Rejects with `not_found`, and with `forbidden` as `putTarget`. */
   async deleteTarget(requester: Requester, id: string): Promise<void> {
     await this.#delete(targetKind, requester, id);
   }
@@ -222,6 +224,9 @@ export class NotificationAdmin {
       const before = await lock(transaction, kind, id);
       if (before === undefined) await assertBelow(transaction, table, noun, max);
       else assertOwn(requester, noun, id, before);
+      const tenant = before?.tenant ?? requester.tenant;
+      await assertMaySeeCovered(transaction, requester, kind, { id, tenant });
+      if (noun === 'target') await assertMaySeeUnsent(transaction, requester, id);
       assertVersion(noun, id, version, before?.version);
       const nowMs = context.clock.now();
       const { rows } = await transaction.query<StoredRow>(
@@ -231,7 +236,7 @@ export class NotificationAdmin {
            changed_by = excluded.changed_by, changed_ms = excluded.changed_ms
            ${noun === 'target' ? ", gone = '', retry_ms = 0" : ''}
          RETURNING *`,
-        [id, before?.tenant ?? requester.tenant, JSON.stringify(settings), requester.subject, nowMs],
+        [id, tenant, JSON.stringify(settings), requester.subject, nowMs],
       );
       const result = storedFrom(rows[0]!, parse);
       const shown = noun === 'target' ? shownTarget(settings as TargetSettings) : settings;
@@ -247,7 +252,8 @@ export class NotificationAdmin {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     await act(context, async (transaction) => {
-      const { version } = await lockOwn(transaction, kind, requester, id);
+      const { version, tenant } = await lockOwn(transaction, kind, requester, id);
+      await assertMaySeeCovered(transaction, requester, kind, { id, tenant });
       await transaction.query(`DELETE FROM ${kind.table} WHERE id = $1`, [id]);
       const acts = [actOf(requester, context.clock.now(), kind.noun, 'deleted', id, { version })];
       return { result: undefined, acts };
@@ -307,6 +313,33 @@ async function assertTargets(queryable: Queryable, requester: Requester, targets
   if (index < 0) return;
   const expected = 'expected the ID of a notification target';
   throw new TailraceError('invalid_message', `targets.${index}: ${expected}, got ${shown(targets[index])}`);
+}
+
+/**
+ * Throws `forbidden` if a stored route, or one to a target, covers devices that the requester may not see. A target that
+ * does not exist yet may have routes already.
+ */
+async function assertMaySeeCovered(
+  transaction: Queryable,
+  requester: Requester,
+  { noun }: Pick<Kind<unknown>, 'noun'>,
+  { id, tenant }: Pick<StoredRow, 'id' | 'tenant'>,
+): Promise<void> {
+  const condition = noun === 'route' ? 'id = $1' : `settings -> 'targets' ? $1`;
+  const sql = `SELECT settings FROM notification_routes WHERE tenant = $2 AND ${condition}`;
+  const { rows } = await transaction.query<Pick<StoredRow, 'settings'>>(sql, [id, tenant]);
+  for (const { settings } of rows)
+    for (const pattern of routeKind.parse(settings).patterns) assertMaySee(requester, pattern);
+}
+
+/** Throws `forbidden` if a target waits for notifications, or has dead letters, that the requester may not see. */
+async function assertMaySeeUnsent(transaction: Queryable, requester: Requester, target: string): Promise<void> {
+  const { rows } = await transaction.query<{ device: string }>(
+    `SELECT notice ->> 'device' AS device FROM notifications
+      WHERE target = $1 AND state IN ('waiting', 'dead') AND NOT ${matchesSql("notice ->> 'device'", '$2')} LIMIT 1`,
+    [target, [...requester.subscribe, ...requester.command]],
+  );
+  if (rows.length > 0) assertMaySee(requester, rows[0]!.device);
 }
 
 async function assertBelow(transaction: Queryable, table: string, noun: string, max: number): Promise<void> {

@@ -21,7 +21,10 @@ import {
 } from './credential-store.ts';
 import { lockDevice } from './device-store.ts';
 
-/** Enough for a rotation, and for a backup. The same as in fanout, whose operators issue tokens, too. */
+/**
+ * Tokens of a device in use, and as many that were replaced and are still valid. The same as in fanout, whose operators
+ * issue tokens, too.
+ */
 const perDeviceMax = 10;
 /** Interval of the checks for tokens whose overlap has expired, ms. */
 const checkMs = 1_000;
@@ -95,7 +98,8 @@ export class CredentialService {
   async issue(requester: Requester, device: string, request: CredentialRequest): Promise<IssuedCredential> {
     return await this.#asEngineer(requester, device, 'issue', async (transaction) => {
       const nowMs = this.#options.context.clock.now();
-      await this.#assertIssuable(transaction, device, nowMs);
+      await this.#assertIssuable(transaction, device);
+      await this.#assertBelowLimit(transaction, device, 'in use', nowMs);
       const { issued, record } = await this.#create(transaction, requester, device, request, nowMs);
       const { id, expiresMs } = issued.credential;
       const details = { credential: id, expiresMs, label: request.label, gateway: request.isGateway };
@@ -120,7 +124,9 @@ export class CredentialService {
       const nowMs = this.#options.context.clock.now();
       const former = await this.#active(transaction, device, id, nowMs);
       const { isGateway, label } = former;
-      await this.#assertIssuable(transaction, device, nowMs);
+      await this.#assertIssuable(transaction, device);
+      // The new token takes the place of the former one, which is valid for a while or revoked at once.
+      if (overlapMs > 0) await this.#assertBelowLimit(transaction, device, 'replaced', nowMs);
       const request = { isGateway, label, expiresInMs };
       const { issued, record } = await this.#create(transaction, requester, device, request, nowMs);
       const isRevoked = overlapMs === 0;
@@ -166,24 +172,36 @@ export class CredentialService {
     });
   }
 
-  /** Rejects for a device that gets no further token. Locks it, so that two requests do not exceed the limit. */
-  async #assertIssuable(transaction: Transaction, device: string, nowMs: number): Promise<void> {
+  /** Rejects for a device that gets no token. Locks it, so that two requests do not exceed its limit. */
+  async #assertIssuable(transaction: Transaction, device: string): Promise<void> {
     const found = await lockDevice(transaction, device);
     if (found === undefined)
       throw new TailraceError('not_found', `device: expected one of the registry, got ${shown(device)}`);
     if (found.state !== 'active')
       throw new TailraceError('conflict', `device ${device}: expected an active one, got one that is ${found.state}`);
-    const valid = (await this.#ofDevice(transaction, device, nowMs)).filter(({ revokedMs }) => revokedMs === null);
-    if (valid.length >= perDeviceMax)
-      throw new TailraceError(
-        'limit_reached',
-        `device tokens of ${device}: expected at most ${perDeviceMax}, got one more: revoke one that is not used`,
-      );
     if (this.#options.known.isFull)
       throw new TailraceError(
         'limit_reached',
         'the server has as many device tokens as credentialsMax allows: revoke some, or raise it',
       );
+  }
+
+  /** `state`: of the tokens that are counted. */
+  async #assertBelowLimit(
+    transaction: Transaction,
+    device: string,
+    state: 'in use' | 'replaced',
+    nowMs: number,
+  ): Promise<void> {
+    const counted = (await this.#ofDevice(transaction, device, nowMs)).filter(
+      ({ revokedMs, revokeMs }) => revokedMs === null && (revokeMs === null) === (state === 'in use'),
+    );
+    if (counted.length < perDeviceMax) return;
+    const advice = state === 'in use' ? 'one that is not used' : 'one of them, or rotate with overlapMs 0';
+    throw new TailraceError(
+      'limit_reached',
+      `device tokens of ${device} that are ${state}: expected at most ${perDeviceMax}, got one more: revoke ${advice}`,
+    );
   }
 
   async #create(

@@ -1,3 +1,4 @@
+import { patternMatches } from '@tailrace/protocol/pattern';
 import { attributeLimits, kindSchema, labelKeySchema, labelsSchema } from '@tailrace/rules/device-attributes';
 import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
@@ -116,6 +117,21 @@ export const groupSchema = z.strictObject({
 });
 
 export type GroupFields = z.output<typeof groupSchema>;
+
+/** Returns whether a group selects by what people write of a device, and not by patterns alone. */
+export function selectsByFields({ kind, labels }: GroupFields): boolean {
+  return kind !== '' || Object.keys(labels).length > 0;
+}
+
+/** Returns whether a device is in a group, as `activePaths` selects them. */
+export function isInGroup(
+  group: GroupFields,
+  { path, state, kind, labels }: Pick<RegistryDevice, 'path' | 'state' | 'kind' | 'labels'>,
+): boolean {
+  if (state !== 'active' || (group.kind !== '' && group.kind !== kind)) return false;
+  if (Object.entries(group.labels).some(([key, value]) => labels[key] !== value)) return false;
+  return group.patterns.some((pattern) => patternMatches(pattern, path));
+}
 
 /** Selects devices of the registry. */
 export const deviceSearchSchema = z.strictObject({

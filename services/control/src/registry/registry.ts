@@ -5,7 +5,7 @@ import { assertDevicePath, tenantOf } from '@tailrace/protocol/path';
 import { controlItself, entryOf } from '../audit/audit-entry.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
-import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
 import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { revokeAllOf } from './credential-store.ts';
 import {
@@ -41,6 +41,7 @@ import {
   storeGroup,
   updateDevices,
 } from './device-store.ts';
+import { forbiddenGroupJoins } from './group-rights.ts';
 
 /** How much newer a last report is than the stored one, at least, to be stored: presence is known by fanout, ms. */
 const lastReportStepMs = 600_000;
@@ -107,7 +108,7 @@ export class Registry {
       const inserted = await insertDevices(transaction, [device]);
       if (inserted.length === 0)
         throw new TailraceError('conflict', `device: expected a path that no device has, got ${shown(path)}`);
-      await this.#record(transaction, [{ path, before: undefined, after: device }]);
+      await this.#record(transaction, requester, [{ path, before: undefined, after: device }]);
       return done({ ...device, formerPaths: [] }, [this.#act(requester, 'device.created', path, { source: 'api' })]);
     });
   }
@@ -129,7 +130,7 @@ export class Registry {
       }
       const device = { ...before, ...parsed.data, version: before.version + 1 };
       await updateDevices(transaction, [device]);
-      await this.#record(transaction, [{ path, before, after: device }]);
+      await this.#record(transaction, requester, [{ path, before, after: device }]);
       const fields = Object.keys(patch).filter((field) => field !== 'version');
       return done(device, [this.#act(requester, 'device.changed', path, { fields, version: device.version })]);
     });
@@ -160,7 +161,7 @@ export class Registry {
       await transaction.query('UPDATE registry_devices SET gateway = $2 WHERE gateway = $1', [path, to]);
       if (other?.lastReportMs !== undefined)
         await noteReports(transaction, [{ path: to, receivedMs: other.lastReportMs }], 0);
-      await this.#record(transaction, [
+      await this.#record(transaction, requester, [
         { path, before: device, after: undefined },
         { path: to, before: other, after: renamed },
       ]);
@@ -183,7 +184,7 @@ export class Registry {
       if (before.state === state) return done(before, []);
       const device = { ...before, state, version: before.version + 1 };
       await updateDevices(transaction, [device]);
-      await this.#record(transaction, [{ path, before, after: device }]);
+      await this.#record(transaction, requester, [{ path, before, after: device }]);
       const action = state === 'active' ? 'device.recommissioned' : 'device.decommissioned';
       const change = this.#act(requester, action, path, { version: device.version });
       if (state === 'active') return done(device, [change]);
@@ -236,15 +237,19 @@ export class Registry {
           if (change === 'create') created.push({ ...this.#newDevice(each.path, fields, 'import'), formerPaths: [] });
           if (change === 'update') updated.push({ ...before!, ...fields, version: before!.version + 1 });
         }
+        const changed = [...created, ...updated].map((after) => ({
+          ...{ path: after.path, before: known.get(after.path), after },
+        }));
+        for (const path of await forbiddenGroupJoins(transaction, requester, changed)) {
+          const message = `expected a device that the token may command, as it comes into a group, got ${shown(path)}`;
+          refuse({ line: csv.devices.get(path)!.line, column: 'path', message });
+        }
         if (dryRun || errorCount > 0) continue;
         await assertBelowLimit(transaction, created.length);
         const inserted = new Set(await insertDevices(transaction, created));
         await updateDevices(transaction, updated);
-        const after = [...created.filter(({ path }) => inserted.has(path)), ...updated];
-        await this.#record(
-          transaction,
-          after.map((device) => ({ path: device.path, before: known.get(device.path), after: device })),
-        );
+        const isStored = ({ path }: DeviceChange) => known.has(path) || inserted.has(path);
+        await this.#record(transaction, requester, changed.filter(isStored));
       }
       errors.sort((a, b) => a.line - b.line);
       const report = { dryRun, lines: csv.lines, changes, errorCount, errors };
@@ -287,10 +292,14 @@ export class Registry {
     return ownOf(requester, 'group', id, await findGroup(this.#context.database, id));
   }
 
-  /** Creates or changes a group. Rejects with `conflict` for another version than `basedOn`. */
+  /**
+   * Creates or changes a group. Rejects with `conflict` for another version than `basedOn`, and with `forbidden` for
+   * devices that the requester may not command: scenes and fleet commands of other people command them.
+   */
   async storeGroup(requester: Requester, id: string, fields: GroupFields, basedOn?: number): Promise<Group> {
     assertRole(requester, 'engineer');
     assertPatternsOfTenant(requester, fields.patterns);
+    for (const pattern of fields.patterns) assertMayCommand(requester, pattern);
     return await act(this.#context, async (transaction) => {
       await lockId(transaction, 'group', id);
       const before = await findGroup(transaction, id);
@@ -316,8 +325,12 @@ export class Registry {
     });
   }
 
-  /** Puts changed kinds and labels on their way to alarms. */
-  async #record(transaction: Transaction, changes: readonly DeviceChange[]): Promise<void> {
+  /**
+   * Puts changed kinds and labels on their way to alarms. Rejects with `forbidden` for a device that comes into a group
+   * by them, and that the requester may not command.
+   */
+  async #record(transaction: Transaction, requester: Requester, changes: readonly DeviceChange[]): Promise<void> {
+    for (const path of await forbiddenGroupJoins(transaction, requester, changes)) assertMayCommand(requester, path);
     await appendDeviceRecords(transaction, changes, this.#context.clock.now());
   }
 

@@ -62,6 +62,8 @@ export class RuleService {
       if (!isForced) await this.#assertMatches(rule);
       return await act(this.#context, async (transaction) => {
         const last = await lockRule(transaction, id);
+        if (last !== undefined && !isVisible(requester, last))
+          throw new TailraceError('conflict', `rule: expected an ID that is free, got ${shown(id)}`);
         if (last !== undefined) assertMaySeeRule(requester, last);
         const isNew = last === undefined || last.body === '';
         if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, edited);
@@ -100,7 +102,7 @@ export class RuleService {
       assertRole(requester, 'engineer');
       await act(this.#context, async (transaction) => {
         const last = await lockRule(transaction, id);
-        if (last === undefined || last.body === '') throw unknownRule(id);
+        if (last === undefined || last.body === '' || !isVisible(requester, last)) throw unknownRule(id);
         assertMaySeeRule(requester, last);
         if (version !== last.version) throw otherVersion(id, last, version);
         const next = last.version + 1;
@@ -196,6 +198,11 @@ function visibleVersions(requester: Requester, versions: readonly RuleVersion[])
 
 function maySeeRule(requester: Requester, { devices }: Rule): boolean {
   return devices.some((pattern) => maySee(requester, pattern));
+}
+
+/** Returns whether the requester may know of a rule. A refusal about another one must not name its devices. */
+function isVisible(requester: Requester, { body }: RuleRow): boolean {
+  return body === '' || maySeeRule(requester, JSON.parse(body) as Rule);
 }
 
 /** Throws `forbidden`: a rule of other devices must not be replaced by one of the same ID. */
