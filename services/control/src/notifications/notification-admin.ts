@@ -256,8 +256,8 @@ function assertOwn(
 }
 
 /**
- * Throws `forbidden` if a stored route, or one to a target, covers devices that the requester may not see. A target that
- * does not exist yet may have routes already.
+ * Throws `forbidden` if a stored route, or one to a target, covers devices that the requester may not see. A target
+ * that does not exist yet may have routes already.
  */
 async function assertMaySeeCovered(
   transaction: Queryable,
