@@ -7,6 +7,7 @@ import { DeviceSurvey } from './registry/device-survey.ts';
 import type { FanoutOwners } from './registry/fanout-owners.ts';
 import { Registry } from './registry/registry.ts';
 import { registerRegistryRoutes } from './registry/registry-routes.ts';
+import { RevokedAuthors, type RevokedAuthorsOptions } from './revoked-authors.ts';
 import { FanoutLastValues } from './scenes/fanout-last-values.ts';
 import type { PlanContext } from './scenes/plan.ts';
 import { registerSceneRoutes } from './scenes/scene-routes.ts';
@@ -26,8 +27,8 @@ export interface AutomationOptions {
   readonly isMarked: PlanContext['isMarked'];
   /** Started and stopped by the caller. */
   readonly owners: FanoutOwners;
-  /** What is known of the tokens of devices. */
-  readonly tokens: Pick<CredentialServiceOptions, 'known' | 'revocations'>;
+  /** What is known of tokens. */
+  readonly tokens: Pick<CredentialServiceOptions, 'known'> & Pick<RevokedAuthorsOptions, 'revocations'>;
 }
 
 /** Registry, scenes, schedules and triggers of one process of control. */
@@ -40,6 +41,7 @@ export class Automation {
   readonly #sceneRunner: SceneRunner;
   readonly #scheduleRunner: ScheduleRunner;
   readonly #survey: DeviceSurvey;
+  readonly #revokedAuthors: RevokedAuthors;
   readonly #counts: AutomationMetrics;
 
   constructor({ context, commands, isMarked, owners, tokens }: AutomationOptions) {
@@ -52,6 +54,7 @@ export class Automation {
     this.scenes = new Scenes({ context, isMarked });
     this.schedules = new Schedules({ context, scenes: this.scenes });
     this.triggers = new Triggers({ context, scenes: this.scenes });
+    this.#revokedAuthors = new RevokedAuthors({ context, revocations: tokens.revocations });
     this.#sceneRunner = new SceneRunner({ context, scenes: this.scenes, commands, lastValues });
     const late = metrics.histogram(
       'tailrace_control_schedule_late_seconds',
@@ -96,6 +99,7 @@ export class Automation {
     await this.#scheduleRunner.start();
     this.#survey.start();
     this.credentials.start();
+    this.#revokedAuthors.start();
     this.#counts.start();
   }
 
@@ -104,6 +108,7 @@ export class Automation {
     this.#counts.stop();
     await this.#survey.stop();
     await this.credentials.stop();
+    await this.#revokedAuthors.stop();
     await this.#scheduleRunner.stop();
     await this.#sceneRunner.stop();
   }

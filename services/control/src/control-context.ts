@@ -67,8 +67,8 @@ const targetCharactersMax = 300;
 const journaled = new WeakSet<object>();
 
 /**
- * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Of a subject that is refused too often
- * further ones are counted, and the next entry has their number. Rejects with the refusal; with the error of the
+ * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Of a subject that is refused too
+ * often further ones are counted, and the next entry has their number. Rejects with the refusal; with the error of the
  * database if it cannot be journaled.
  */
 export async function orRefused<T>(

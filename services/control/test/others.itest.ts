@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { recordFrom } from '@tailrace/eventlog/control-record';
 import { issueToken } from '@tailrace/platform/token';
+import { eventually } from '@tailrace/testkit/eventually';
 import { refusalLimits } from '../src/audit/refusal-limit.ts';
 import {
   type Answer,
@@ -223,7 +225,9 @@ test('routes, and targets they lead to, are changed and deleted only by who may 
   const narrow = await engineerOf('nils', 'plant1.lamp', 'plant1');
   const target = { kind: 'email', to: ['shift@plant.example'] };
   const [narrower, wider] = ['plant1.lamp', 'plant1.>'].map((pattern) => ({ patterns: [pattern], targets: ['all'] }));
+  await ok(anna('PUT', '/v1/notification-targets/all', { target }));
   await ok(anna('PUT', '/v1/notification-routes/all', wider));
+  await ok(anna('DELETE', '/v1/notification-targets/all'));
   const forbidden = /expected a token that may see plant1\.>/;
   // It would get the alarms of the route.
   await refused(narrow('PUT', '/v1/notification-targets/all', { target }), 403, forbidden);
@@ -315,6 +319,40 @@ test('a token that is refused again and again does not fill the audit', async ()
   assert.ok(rows[0]!.n >= burst && rows[0]!.n < burst + 100, `got ${rows[0]!.n} entries`);
   const omitted = Number(/^tailrace_control_omitted_refusals_total\S* (\d+)/m.exec(await control.metrics.text())?.[1]);
   assert.equal(rows[0]!.n + omitted, burst + 100);
+});
+
+test('schedules and triggers of a revoked token are paused, until a person with a valid one stores them', async () => {
+  const rights = { command: ['plant1.>'], subscribe: ['plant1.>'], publish: [], roles, expiresInMs: 600_000 };
+  const tokenOfMax = (tokenId: string) => issueToken({ secret: tokenSecret, subject: 'max', tokenId, ...rights });
+  const [leaked, valid] = await Promise.all([tokenOfMax('leaked'), tokenOfMax('valid')]);
+  const scene = { name: 'x', steps: [{ do: 'wait', ms: 1 }] };
+  const schedule = { name: 'x', scene: 'tick', cron: '0 22 * * *', timeZone: 'UTC' };
+  const trigger = { name: 'x', scene: 'tick', devices: ['plant1.>'] };
+  await ok(control.request(leaked, 'PUT', '/v1/scenes/tick', scene));
+  await ok(control.request(leaked, 'PUT', '/v1/schedules/leaked', schedule));
+  await ok(control.request(leaked, 'PUT', '/v1/triggers/leaked', trigger));
+  await ok(control.request(valid, 'PUT', '/v1/schedules/valid', schedule));
+  const { key, value } = recordFrom({ revocation: { tokenId: 'leaked', expiresAt: Date.now() + 600_000 } });
+  await fixture.eventLog.append('tailrace.control', [{ key, value }]);
+  const read = (path: string) => ok(control.request(valid, 'GET', path));
+  for (const path of ['/v1/schedules/leaked', '/v1/triggers/leaked'])
+    await eventually(async () => {
+      const { paused, pauseReason } = await read(path);
+      assert.equal(paused, true);
+      assert.match(pauseReason, /The token of max, .* was revoked/);
+    });
+  assert.equal((await read('/v1/schedules/valid')).paused, false);
+  assert.deepEqual((await read('/v1/schedules/leaked')).next, []);
+  const resumed = control.request(valid, 'POST', '/v1/schedules/leaked/resume');
+  await refused(resumed, 409, /expected one with a valid token/);
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const { entries } = await ok(control.request(auditor, 'GET', '/v1/audit?subject=control'));
+  assert.deepEqual(entries.map(({ action, target }: { action: string; target: string }) => [action, target]).sort(), [
+    ['schedule.paused', 'schedule/leaked'],
+    ['trigger.paused', 'trigger/leaked'],
+  ]);
+  const stored = await ok(control.request(valid, 'PUT', '/v1/schedules/leaked', schedule));
+  assert.deepEqual([stored.paused, stored.pauseReason], [false, undefined]);
 });
 
 test('a body of many lists within each other is refused, as a cursor of another form is', async () => {

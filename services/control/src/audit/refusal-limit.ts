@@ -36,8 +36,8 @@ export class RefusalLimit {
   }
 
   /**
-   * Takes a refusal. Returns how many of the subject had no entry before it; undefined: this one has none either, and is
-   * counted.
+   * Takes a refusal. Returns how many of the subject had no entry before it; undefined: this one has none either, and
+   * is counted.
    */
   take(subject: string): number | undefined {
     const { tatMs, omitted } = this.#subjects.get(subject) ?? { tatMs: 0, omitted: 0 };

@@ -316,8 +316,8 @@ async function assertTargets(queryable: Queryable, requester: Requester, targets
 }
 
 /**
- * Throws `forbidden` if a stored route, or one to a target, covers devices that the requester may not see. A target that
- * does not exist yet may have routes already.
+ * Throws `forbidden` if a stored route, or one to a target, covers devices that the requester may not see. A target
+ * that does not exist yet may have routes already.
  */
 async function assertMaySeeCovered(
   transaction: Queryable,

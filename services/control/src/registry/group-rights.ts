@@ -6,8 +6,8 @@ import { listGroups } from './device-store.ts';
 
 /*
  * Scenes and fleet commands of other people command the devices of a group. So who writes the kind or the labels of a
- * device, by which it comes into a group, needs the right to command it. A group of patterns alone has the device by its
- * path, as when it reports by itself.
+ * device, by which it comes into a group, needs the right to command it. A group of patterns alone has the device by
+ * its path, as when it reports by itself.
  */
 
 /** Resolves with the paths of devices that changes put into a group, and that the requester may not command. */

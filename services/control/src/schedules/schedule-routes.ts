@@ -14,6 +14,10 @@ const scheduleBodySchema = scheduleSchema
     version: z.int(),
     changedBy: z.string().describe('Its runs have the rights of this subject.'),
     changed: timeSchema,
+    pauseReason: z
+      .string()
+      .optional()
+      .describe('Why control has paused it: the token of `changedBy` was revoked. Store it again.'),
     next: z.array(timeSchema).describe('When the next runs start, at most five; empty if it is paused.'),
     queued: timeSchema.optional().describe('Time of a run that waits for the one before.'),
     skipped: z

@@ -19,6 +19,8 @@ export interface StoredSchedule extends ScheduleFields {
   readonly changedBy: string;
   /** Epoch ms. */
   readonly changedMs: number;
+  /** Of control, which has paused it; until a person stores it again. Part of the stored fields. */
+  readonly pauseReason?: string;
   /** Undefined: it is paused, or has no more times. */
   readonly next?: ScheduledRun | undefined;
   /** The time of a run that waits for the one before, epoch ms. */
@@ -31,7 +33,7 @@ interface ScheduleRow {
   readonly id: string;
   readonly tenant: string;
   readonly version: number;
-  readonly fields: ScheduleFields;
+  readonly fields: ScheduleFields & Pick<StoredSchedule, 'pauseReason'>;
   readonly requester: Requester;
   readonly changedBy: string;
   readonly changedMs: number;

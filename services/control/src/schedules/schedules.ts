@@ -77,13 +77,18 @@ export class Schedules {
     });
   }
 
-  /** Pauses a schedule, or continues it: times of the pause are not caught up. */
+  /**
+   * Pauses a schedule, or continues it: times of the pause are not caught up. Rejects with `conflict` for one that is
+   * paused because its token was revoked.
+   */
   async setPaused(requester: Requester, id: string, paused: boolean): Promise<StoredSchedule> {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     return await act(context, async (transaction) => {
       const before = ownOf(requester, 'schedule', id, await lockSchedule(transaction, id));
       if (before.paused === paused) return { result: before, acts: [] };
+      if (before.pauseReason !== undefined)
+        throw new TailraceError('conflict', `schedule ${id}: expected one with a valid token. ${before.pauseReason}`);
       const nowMs = context.clock.now();
       const times = new CronTimes(before.cron, before.timeZone, nowMs);
       const next = paused ? undefined : runAfter({ id, jitterMs: before.jitterMs, times }, nowMs);

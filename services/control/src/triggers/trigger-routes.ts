@@ -14,6 +14,10 @@ const triggerBodySchema = triggerSchema
     version: z.int(),
     changedBy: z.string().describe('Its runs have the rights of this subject.'),
     changed: timeSchema.describe('Epoch ms. Alarms from before start no run.'),
+    pauseReason: z
+      .string()
+      .optional()
+      .describe('Why control has paused it: the token of `changedBy` was revoked. Store it again.'),
     started: timeSchema.optional().describe('Epoch ms: when its last run was started.'),
     skipped: z
       .array(z.object({ reason: z.enum(skipReasons), count: z.int(), first: timeSchema, last: timeSchema }))

@@ -20,7 +20,8 @@ export interface StoredTrigger {
   readonly id: string;
   readonly tenant: string;
   readonly version: number;
-  readonly fields: TriggerFields;
+  /** `pauseReason`: of control, which has paused it; until a person stores it again. */
+  readonly fields: TriggerFields & { readonly pauseReason?: string };
   /** Whose rights its runs have: those of who has changed it last. */
   readonly requester: Requester;
   readonly changedBy: string;

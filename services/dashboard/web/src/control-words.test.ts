@@ -33,9 +33,15 @@ test('a command that is not answered has why it waits, and at its deadline wheth
   assert.equal(text({ retryError: away }), 'control does not answer, trying again');
   assert.equal(text({}, false), 'not connected, trying again');
   const failed = { isPending: false, error: away };
-  assert.equal(text({ ...failed, retryError: away }), 'Not sent: control does not answer. Try again.');
+  assert.equal(
+    text({ ...failed, retryError: away }),
+    'Control does not answer: probably not sent. Check the device before you try again.',
+  );
   assert.equal(text(failed, false), 'Not sent: this page is not connected. Try again.');
-  assert.equal(text({ ...failed, error: error('closed') }, false), 'Not sent: this page is not connected.');
+  assert.equal(
+    text({ ...failed, error: error('closed') }, false),
+    'This page has lost its connection. Check the device before you try again.',
+  );
   assert.match(text({ ...failed, error: error('timeout') }), /may have been executed/);
   assert.equal(text({ ...failed, error: error('forbidden', 'expected a right') }), 'expected a right');
 });

@@ -56,9 +56,12 @@ export function sentText(
 function notSentText(error: ControlError, retryError: ControlError | undefined, nowMs: number): string {
   switch (error.code) {
     case 'closed':
-      return 'Not sent: this page is not connected.';
+      return 'This page has lost its connection. Check the device before you try again.';
     case 'unavailable':
-      return `Not sent: ${retryError === undefined ? 'this page is not connected' : 'control does not answer'}. Try again.`;
+      // A reply of control may have been lost.
+      return retryError === undefined
+        ? 'Not sent: this page is not connected. Try again.'
+        : 'Control does not answer: probably not sent. Check the device before you try again.';
     case 'timeout':
       return 'Control has not answered: the command may have been executed. Check the device before you try again.';
     default:
