@@ -143,5 +143,5 @@ compose: deploy/.env ## Runs Tailrace in containers: Kafka, NATS, two fanout nod
 compose-down: deploy/.env ## Stops what `make compose` started, and removes its data
 	docker compose -f deploy/compose.yaml --profile '*' down -v
 
-docs-test: $(INSTALLED) ## Runs the commands of docs/OPERATIONS.md, INTEGRATE.md, EDGE.md and OPCUA.md as they stand, in a copy of the tree. SETTING=laptop, compose (Docker), cluster (KUBECONFIG)
+docs-test: $(INSTALLED) ## Runs the commands of docs/OPERATIONS.md, INTEGRATE.md, EDGE.md, OPCUA.md, CONTROL.md and NOTIFICATIONS.md as they stand, in a copy of the tree. SETTING=laptop, compose (Docker), cluster (KUBECONFIG)
 	@node test/docs/run.ts $(or $(SETTING),laptop)

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { seedDemo } from '@tailrace/standalone/demo-seed';
 import { linesToTry } from '@tailrace/standalone/greeting';
 import { integerArgument } from './integer-argument.ts';
 import { StackCluster } from './stack-cluster.ts';
@@ -75,6 +76,10 @@ async function start(): Promise<void> {
   const { kafka, nats, ingest, fanout, token, supervisorToken } = cluster;
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
   const [alarms, control] = await Promise.all([cluster.startAlarms(), cluster.startControl()]);
+  // What it lacks is added by the next start.
+  await seedDemo({ url: control.url, secret: cluster.tokenSecret }).catch((error: unknown) =>
+    print(`The rules, scenes and schedules of the demo were not created: ${String(error)}`),
+  );
   const { postgres, databaseUrl } = cluster;
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),

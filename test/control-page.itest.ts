@@ -148,7 +148,7 @@ test('an alarm is shelved with a reason and a time, by the keyboard alone', asyn
   await operator.keyboard.type('test run');
   await operator.keyboard.press('Enter');
   await stateOf(alarm, 'shelved');
-  assert.match((await alarm.textContent()) ?? '', /Shelved until .* by dashboard/);
+  assert.match((await alarm.textContent()) ?? '', /Shelved until .* by dashboard: test run/);
   await alarm.locator('[data-action=unshelve]').click();
   await stateOf(alarm, 'acknowledged');
 });
@@ -212,12 +212,33 @@ test('a command that the device refuses has its reason on the page', async () =>
   assert.match((await command.textContent()) ?? '', /expected 1 to 100, got 101/);
 });
 
+test('who takes control of a device is shown to watchers, whose commands it refuses, until it is released', async () => {
+  const leaseOf = (page: Page) => page.locator('[data-testid=lease]');
+  const holderOf = (page: Page, holder: string) =>
+    eventually(async () => assert.equal(await leaseOf(page).getAttribute('data-holder'), holder));
+  await openDevice(supervisor, 'home.lamps.kitchen');
+  await supervisor.locator('[data-action=acquire]').click();
+  for (const page of [supervisor, operator]) await holderOf(page, 'supervisor');
+  assert.match((await leaseOf(supervisor).textContent()) ?? '', /^You control it until \d+:\d+:\d+/);
+  assert.match((await leaseOf(operator).textContent()) ?? '', /^supervisor controls it until \d+:\d+:\d+: only they/);
+  const form = operator.locator('[data-testid=command-form]');
+  await form.locator('[name=value]').fill('50');
+  await form.locator('button[type=submit]').click();
+  const refused = /expected no other lease, got .* until (\d+ \w+ )?\d+:\d+:\d+$/;
+  await eventually(async () => assert.match((await form.locator('[role=status]').textContent()) ?? '', refused));
+  await supervisor.locator('[data-action=release]').click();
+  for (const page of [supervisor, operator]) await holderOf(page, '');
+});
+
 test('"line stop" waits for a second person; the presses stop when they confirm it, and start again by its undo', async () => {
   await open(operator, 'scenes');
   await operator.locator('[data-scene=line-stop] button[type=submit]').click();
   const run = (page: Page, cause = 'api') =>
     page.locator(`[data-testid=scene-run][data-scene=line-stop][data-cause=${cause}]`).first();
   await stateOf(run(operator), 'confirming');
+  // Beside the button, too: the list of runs may be out of view.
+  const besideButton = operator.locator('[data-scene=line-stop] [data-testid=scene-state]');
+  assert.match((await besideButton.textContent()) ?? '', /^waits for a second person/);
   assert.equal(await run(operator).getByRole('button', { name: 'Confirm' }).count(), 0, 'not by the same person');
   await open(supervisor, 'scenes');
   await run(supervisor).getByRole('button', { name: 'Confirm' }).click();

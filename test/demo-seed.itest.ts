@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { ruleFromBytes } from '@tailrace/rules/rule';
 import { createHouse } from '@tailrace/simulator/house/house';
-import { createPlant } from '@tailrace/simulator/plant/plant';
+import { createPlant, simulatorDevice } from '@tailrace/simulator/plant/plant';
 import { seedDemo } from '@tailrace/standalone/demo-seed';
 import { eventually } from '@tailrace/testkit/eventually';
 import {
@@ -83,6 +83,20 @@ test('the seed puts rules, scenes and schedules of existing devices into an empt
     return found;
   });
   assert.equal(ruleFromBytes(records.at(-1)!.value).author, 'seed');
+});
+
+test('the seed knows the kinds of all machines, and the lines', async () => {
+  const found = async (query: string) => {
+    const { devices } = await ok('GET', `/v1/registry/devices?limit=100&${query}`);
+    return devices.map(({ device }: { device: string }) => device);
+  };
+  assert.deepEqual(await found('kind=press&label=line=2'), ['plant1.line2.press1', 'plant1.line2.press2']);
+  const { devices } = await ok('GET', '/v1/registry/devices?limit=100');
+  const kinds = new Map(devices.map(({ device, kind }: { device: string; kind: string }) => [device, kind]));
+  const machines = [...createPlant(1).devices, ...createHouse(1).devices].filter((path) => path !== simulatorDevice);
+  assert.deepEqual([...kinds.keys()].sort(), machines.sort());
+  for (const path of createPlant(1).devices.filter((each) => each !== simulatorDevice))
+    assert.equal(kinds.get(path), path.split('.').at(-1)!.replace(/\d+$/, ''), path);
 });
 
 test('the scene in CONTROL.md is the one of the seed', async () => {

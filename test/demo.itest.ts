@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '@tailrace/platform/clock';
@@ -17,6 +17,8 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { connectCommandSocket } from '../scripts/command-socket-bus.ts';
+import { blocksOfDemo } from './docs/pages.ts';
+import { Terminals } from './docs/terminals.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
@@ -38,6 +40,8 @@ async function startDemo(portBase: number): Promise<void> {
     command: 'make',
     args: ['--no-print-directory', 'demo', `DATA=${data}`, `PORT_BASE=${portBase}`],
     cwd: root,
+    // For the page about notifications.
+    env: { ...process.env, TAILRACE_NOTIFICATION_NETWORKS: '127.0.0.0/8' },
     output: { file: output },
   });
   endpoints = await eventually(
@@ -150,6 +154,101 @@ test('every part of the plant moves on the page', async () => {
   await eventually(isComplete, { deadlineMs: 20_000, pollMs: 100, describe: 'all machines are connected' });
 });
 
+/** Has the alarm of the README. */
+const pressDevice = 'plant1.line2.press1';
+
+test('the commands of the README work unchanged: a rule, a command that raises its alarm, and both are listed', async () => {
+  const page = await readFile(join(root, 'README.md'), 'utf8');
+  const [, block] = /```sh\n(CONTROL=.*?)```/s.exec(page)!;
+  const [variables, ...commands] = block!.trim().split('\n\n');
+  const answers = [/"version":1/, /"key":"faster-1"/, /"key":"faster-1".*"state":"done"/, /"state":"unacknowledged"/];
+  assert.equal(commands.length, answers.length);
+  const { rules } = (await control('GET', '/v1/rules')).body;
+  for (const [i, command] of commands.entries()) {
+    // The first two are sent once, and what follows is requested until it is there.
+    const once = i < 2;
+    let runs = 0;
+    // The command is sent when the rule is in force: an alarm that does not need the command is raised before it.
+    if (i === 1) await eventually(() => haveRules(rules.length + 1), { deadlineMs: 10_000, pollMs: 50 });
+    const isAnswered = async () => {
+      if (once) assert.equal(runs++, 0);
+      const { stdout } = await run('bash', ['-c', `${variables}\n${command}`], { cwd: dir.path });
+      assert.match(stdout, answers[i]!);
+    };
+    await eventually(isAnswered, { deadlineMs: once ? 10_000 : 30_000, pollMs: 100, describe: command });
+  }
+  const [sent] = (await control('GET', `/v1/commands?device=${pressDevice}`)).body.commands;
+  const { transitions } = (await control('GET', `/v1/alarms/history?pattern=${pressDevice}&rule=press-fast`)).body;
+  const raised = transitions.map(({ cause, value, time }: Record<string, unknown>) => {
+    return [cause, value, (time as number) >= sent.accepted];
+  });
+  assert.deepEqual(raised, [['raised', sent.params.stroke_rate_setpoint, true]], 'the command raises the alarm');
+});
+
+async function haveRules(count: number): Promise<void> {
+  const metrics = await (await fetch(`${endpoints.alarms![0]!.internal}/metrics`)).text();
+  assert.match(metrics, new RegExp(`^tailrace_alarms_rules\\{.*\\} ${count}$`, 'm'));
+}
+
+test('an alarm reaches a WebSocket, which acknowledges it', async () => {
+  const socket = new WebSocket(`${endpoints.fanout[0]!.url}/v1/stream`, ['tailrace.v1.json']);
+  const messages: Record<string, unknown>[] = [];
+  socket.onmessage = ({ data }) => messages.push(JSON.parse(String(data)) as Record<string, unknown>);
+  await new Promise((resolve) => {
+    socket.onopen = resolve;
+  });
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  send({ auth: { token: endpoints.token } });
+  send({ subscribe: { id: 'a', channel: pressDevice, alarms: true } });
+  const transition = (state: string) =>
+    eventually(
+      () => {
+        const events = messages.flatMap(
+          ({ alarm }) => (alarm as { events: { transition?: Record<string, unknown> }[] } | undefined)?.events ?? [],
+        );
+        const found = events.findLast((event) => event.transition?.['rule'] === 'press-fast')?.transition;
+        assert.equal(found?.['state'], state, JSON.stringify(messages.slice(-5)));
+        return found!;
+      },
+      { deadlineMs: 20_000, pollMs: 20, describe: `the alarm is ${state} at the client` },
+    );
+  const { rule, device, alarm, number } = await transition('unacknowledged');
+  send({ acknowledge: { id: 'r', device, rule, alarm, number, note: 'slower now' } });
+  assert.equal((await transition('acknowledged'))['by'], 'owner');
+  socket.close();
+});
+
+test('a dry run of the rule finds its alarm in the log, and one of all machines finds more', async () => {
+  const rule = (await control('GET', '/v1/rules/press-fast')).body;
+  const dryRun = async (changes: object) => {
+    const { status, body } = await control('POST', '/v1/rules/dry-run', {
+      ...{ rule: { ...rule, ...changes }, from: startedMs, warmUpMs: 0 },
+    });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual([body.leftOut, body.evaluated.rejected], [[], 0]);
+    return body;
+  };
+  const same = await dryRun({});
+  assert.ok(same.raised >= 1 && same.devices[0].device === pressDevice, JSON.stringify(same));
+  const wider = await dryRun({ devices: ['plant1.>'], condition: { ...rule.condition, limits: { H: { value: 1 } } } });
+  assert.ok(wider.devicesRaised > same.devicesRaised, JSON.stringify(wider));
+});
+
+for (const page of ['docs/CONTROL.md', 'docs/NOTIFICATIONS.md'])
+  test(`the commands of ${page} work unchanged, one after the other`, async () => {
+    const env = { ...process.env, PORT_BASE: String(await freePortBase()) };
+    const scratch = join(dir.path, basename(page));
+    await mkdir(scratch);
+    const terminals = new Terminals({ cwd: dir.path, env, scratch });
+    const blocks = blocksOfDemo(page);
+    assert.ok(blocks.length >= 2, `${blocks.length} blocks`);
+    try {
+      for (const { block, directive } of blocks) await terminals.run(block, directive);
+    } finally {
+      await terminals.ctrlC();
+    }
+  });
+
 test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: 'plant1.>' });
   const socket = await connectCommandSocket(endpoints.commands!.socket);
@@ -228,72 +327,6 @@ test('machines obey commands, refuse what they may not do, and a command changes
   watcher.close();
   await client.stop();
   await socket.close();
-});
-
-test('the commands of the README work unchanged: a rule, a command that raises its alarm, and both are listed', async () => {
-  const page = await readFile(join(root, 'README.md'), 'utf8');
-  const [, block] = /```sh\n(CONTROL=.*?)```/s.exec(page)!;
-  const [variables, ...commands] = block!.trim().split('\n\n');
-  const answers = [/"version":1/, /"key":"faster-1"/, /"key":"faster-1".*"state":"done"/, /"state":"unacknowledged"/];
-  assert.equal(commands.length, answers.length);
-  for (const [i, command] of commands.entries()) {
-    // The first two are sent once, and what follows is requested until it is there.
-    const once = i < 2;
-    let runs = 0;
-    const isAnswered = async () => {
-      if (once) assert.equal(runs++, 0);
-      const { stdout } = await run('bash', ['-c', `${variables}\n${command}`], { cwd: dir.path });
-      assert.match(stdout, answers[i]!);
-    };
-    await eventually(isAnswered, { deadlineMs: once ? 10_000 : 30_000, pollMs: 100, describe: command });
-  }
-});
-
-/** Has the alarm of the README. */
-const pressDevice = 'plant1.line2.press1';
-
-test('an alarm reaches a WebSocket, which acknowledges it', async () => {
-  const socket = new WebSocket(`${endpoints.fanout[0]!.url}/v1/stream`, ['tailrace.v1.json']);
-  const messages: Record<string, unknown>[] = [];
-  socket.onmessage = ({ data }) => messages.push(JSON.parse(String(data)) as Record<string, unknown>);
-  await new Promise((resolve) => {
-    socket.onopen = resolve;
-  });
-  const send = (message: object) => socket.send(JSON.stringify(message));
-  send({ auth: { token: endpoints.token } });
-  send({ subscribe: { id: 'a', channel: pressDevice, alarms: true } });
-  const transition = (state: string) =>
-    eventually(
-      () => {
-        const events = messages.flatMap(
-          ({ alarm }) => (alarm as { events: { transition?: Record<string, unknown> }[] } | undefined)?.events ?? [],
-        );
-        const found = events.findLast((event) => event.transition?.['rule'] === 'press-fast')?.transition;
-        assert.equal(found?.['state'], state, JSON.stringify(messages.slice(-5)));
-        return found!;
-      },
-      { deadlineMs: 20_000, pollMs: 20, describe: `the alarm is ${state} at the client` },
-    );
-  const { rule, device, alarm, number } = await transition('unacknowledged');
-  send({ acknowledge: { id: 'r', device, rule, alarm, number, note: 'slower now' } });
-  assert.equal((await transition('acknowledged'))['by'], 'owner');
-  socket.close();
-});
-
-test('a dry run of the rule finds its alarm in the log, and one of all machines finds more', async () => {
-  const rule = (await control('GET', '/v1/rules/press-fast')).body;
-  const dryRun = async (changes: object) => {
-    const { status, body } = await control('POST', '/v1/rules/dry-run', {
-      ...{ rule: { ...rule, ...changes }, from: startedMs, warmUpMs: 0 },
-    });
-    assert.equal(status, 200, JSON.stringify(body));
-    assert.deepEqual([body.leftOut, body.evaluated.rejected], [[], 0]);
-    return body;
-  };
-  const same = await dryRun({});
-  assert.ok(same.raised >= 1 && same.devices[0].device === pressDevice, JSON.stringify(same));
-  const wider = await dryRun({ devices: ['plant1.>'], condition: { ...rule.condition, limits: { H: { value: 1 } } } });
-  assert.ok(wider.devicesRaised > same.devicesRaised, JSON.stringify(wider));
 });
 
 test('a marked scene waits for the second person, whose token is beside the first', async () => {

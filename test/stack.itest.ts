@@ -117,6 +117,18 @@ test('the key that signs the tokens is in the data folder, so that pages and tok
   assert.equal(createHmac('sha256', key).update(`${head}.${body}`).digest('base64url'), signature);
 });
 
+test('the stack has the rules, scenes and schedules of the demo', async () => {
+  for (const [kind, id] of [
+    ['rules', 'press-hot'],
+    ['scenes', 'line-stop'],
+    ['schedules', 'night'],
+  ] as const) {
+    const headers = { authorization: `Bearer ${endpoints.token}` };
+    const { status } = await fetch(`${endpoints.control!.url}/v1/${kind}/${id}`, { headers });
+    assert.equal(status, 200, `${kind}/${id}`);
+  }
+});
+
 test('control brings a command to a machine of the simulator, which reports its new set point', async () => {
   const { url } = endpoints.control!;
   const device = 'plant1.line2.press1';

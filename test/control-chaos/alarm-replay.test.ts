@@ -188,3 +188,19 @@ test('a delay and a device with a grace, before reports that come late after an 
   assert.equal(difference, '');
   assert.ok(excuses >= 1 && early === 1);
 });
+
+test('a value that is older than the last one of its tag does not shorten the grace of the device', () => {
+  const log = new Log();
+  log.report(0, { temp: 50, load: 1 });
+  log.alarms.excuse(start + 4_000);
+  log.report(3_900, { temp: 50 });
+  // It was on its way while the log was away, as the report before it.
+  log.report(-300, { load: 9 }, 4_100);
+  log.report(4_200, { temp: 50 });
+  log.report(5_000, { temp: 50, load: 2 });
+  log.advance(60_000);
+  const away = [{ fromMs: start + 500, toMs: start + 4_000 }];
+  const { difference, excuses } = log.verdict({ ...undisturbed, late: away, graced: away });
+  assert.equal(difference, '');
+  assert.ok(excuses >= 1);
+});

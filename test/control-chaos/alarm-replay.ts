@@ -294,7 +294,10 @@ class Replay {
     // The grace is a time from `untilMs` on: exactly this one if alarms found the device stale later.
     let untilMs: number;
     let isOpen = false;
-    const next = reports.find((each) => each.seq > (seq ?? -1) && isSeen(each.report, condition.tag));
+    const { tag } = condition;
+    const before = reports.findIndex((each) => each.seq === seq) + 1;
+    const newestMs = Math.max(...reports.slice(0, before).map(({ report }) => timeOf(report, tag)));
+    const next = reports.slice(before).find(({ report }) => isSeen(report, tag, newestMs));
     if (raised !== undefined && 'transition' in raised) untilMs = (raised.place.atMs ?? 0) - waitMs;
     else if (next !== undefined) {
       untilMs = Math.max(next.report.received ?? 0, this.#advancedMs) - waitMs + 1;
@@ -307,15 +310,20 @@ class Replay {
         untilMs <= toMs + marginMs + graceMs &&
         (isOpen ? untilMs + waitMs : untilMs) >= fromMs,
     );
-    const before = reports.findIndex((each) => each.seq === seq) + 1;
     return isGraced && untilMs > seenMs ? { rule: id, before, untilMs } : undefined;
   }
 }
 
-/** Returns whether a report shows that the device, or its tag, is not stale. */
-function isSeen({ readings, historical = false }: Report, tag: string | undefined): boolean {
-  if (historical) return false;
-  return tag === undefined || readings.some((reading) => reading.tag === tag);
+/** Returns whether a report shows that the device, or its tag with a value of `newestMs`, is not stale. */
+function isSeen(report: Report, tag: string | undefined, newestMs: number): boolean {
+  if (report.historical) return false;
+  return tag === undefined || timeOf(report, tag) >= newestMs;
+}
+
+/** Returns the newest time of a tag in a report, epoch ms; without one -Infinity. `tag` undefined: any. */
+function timeOf({ readings, time }: Report, tag: string | undefined): number {
+  const own = readings.filter((reading) => tag === undefined || reading.tag === tag);
+  return Math.max(...own.map((reading) => reading.time ?? time));
 }
 
 function isWithin(interruptions: readonly Interruption[], atMs: number): boolean {

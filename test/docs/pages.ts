@@ -6,13 +6,26 @@ import { type Block, blocksOf, type RunDirective, type Setting } from './blocks.
 export const root = resolve(import.meta.dirname, '../..');
 
 /** The pages whose commands are run, in this order. */
-export const pages = ['README.md', 'docs/OPERATIONS.md', 'docs/INTEGRATE.md', 'docs/EDGE.md', 'docs/OPCUA.md'];
+export const pages = [
+  'README.md',
+  'docs/OPERATIONS.md',
+  'docs/INTEGRATE.md',
+  'docs/EDGE.md',
+  'docs/OPCUA.md',
+  'docs/CONTROL.md',
+  'docs/NOTIFICATIONS.md',
+];
 
 /** In the order of the pages. */
 export function blocksFor(setting: Setting): { block: Block; directive: RunDirective }[] {
   return pages
     .flatMap((page) => blocksOf(page, readFileSync(join(root, page), 'utf8')).blocks)
     .flatMap((block) => (block.directive.setting === setting ? [{ block, directive: block.directive }] : []));
+}
+
+/** The commands of a page for the laptop, without those that start the demo: for a test that has started it. */
+export function blocksOfDemo(page: string): { block: Block; directive: RunDirective }[] {
+  return blocksFor('laptop').filter(({ block }) => block.page === page && !/\bmake demo$/.test(block.text.trim()));
 }
 
 /** Copies the tree as a clone has it, with uncommitted files, without ignored ones. */

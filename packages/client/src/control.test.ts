@@ -4,16 +4,16 @@ import type { AlarmTransition } from '@tailrace/protocol/control-event-json';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { AlarmStore } from './alarm-store.ts';
 import { createControl } from './control.ts';
-import type { Stream } from './stream.ts';
+import type { Stream, StreamOptions } from './stream.ts';
 import type { SubscribeOptions, Subscription } from './subscription.ts';
 import { createTestServer } from './testing.ts';
 
 const device = 'plant.press';
 const rule = 'too-hot';
 
-async function createFixture() {
+async function createFixture(options: Partial<StreamOptions> = {}) {
   const server = createTestServer();
-  const stream = server.stream();
+  const stream = server.stream(options);
   const control = createControl(stream, server.clock);
   await server.settled();
   return { server, stream, control };
@@ -192,6 +192,69 @@ test('while control is away a command is tried again until its deadline, and an 
   server.refuseControl('forbidden');
   const refused = control.command({ device, name: 'set' });
   await assert.rejects(refused.result, (error) => isTailraceError(error) && error.code === 'forbidden');
+  stream.close();
+});
+
+const failsWith = (result: Promise<unknown>, code: string, words: RegExp) =>
+  assert.rejects(result, (error) => isTailraceError(error) && error.code === code && words.test(error.message));
+
+test('a command that is never on a connection fails at its deadline, and one of a closed stream at once', async () => {
+  const { server, stream, control } = await createFixture({ random: () => 0.5 });
+  server.setReachable(false);
+  server.drop();
+  await server.settled();
+  const command = control.command({ device, name: 'set', deadline: stream.serverNow() + 10_000 });
+  let isSettled = false;
+  void command.result.catch(() => (isSettled = true));
+  await server.clock.advance(9_000);
+  assert.equal(isSettled, false);
+  await server.clock.advance(1_000);
+  await failsWith(command.result, 'unavailable', /expected a connection until its deadline/);
+  assert.equal(server.received.filter((message) => 'command' in message).length, 0);
+  stream.close();
+  await failsWith(control.command({ device, name: 'set' }).result, 'closed', /got a closed one/);
+});
+
+test('a command without an answer fails at its deadline with timeout: it may have been accepted', async () => {
+  const { server, stream, control } = await createFixture();
+  server.refuseControl('timeout');
+  const command = control.command({ device, name: 'set', deadline: stream.serverNow() + 10_000 });
+  await server.clock.advance(1_000);
+  // One refusal does not prove that the attempt before it was not accepted.
+  server.refuseControl('unavailable');
+  await server.clock.advance(9_000);
+  await failsWith(command.result, 'timeout', /not known whether it was accepted/);
+  stream.close();
+});
+
+test('while control is away a command has the reason for which it is tried again, until control answers', async () => {
+  const { server, stream, control } = await createFixture();
+  server.refuseControl('unavailable', 'control is away');
+  const command = control.command({ device, name: 'set' });
+  const seen: string[] = [];
+  command.onRetry(({ message }) => seen.push(message));
+  await server.clock.advance(2_500);
+  assert.deepEqual([seen.length, command.retryError?.message], [3, 'control is away']);
+  server.refuseControl(undefined);
+  await server.clock.advance(1_000);
+  assert.equal((await command.result).state, 'done');
+  assert.equal(command.retryError, undefined);
+  stream.close();
+});
+
+test('a command that control has accepted gets its final state also if control is away over its deadline', async () => {
+  const { server, stream, control } = await createFixture();
+  server.holdCommands();
+  const command = control.command({ device, name: 'set', deadline: stream.serverNow() + 5_000 });
+  await server.settled();
+  server.refuseControl('unavailable');
+  server.drop();
+  await server.clock.advance(20_000);
+  assert.equal(command.last?.state, 'accepted');
+  server.refuseControl(undefined);
+  server.command({ ...command.last!, number: 2, state: 'done' });
+  await server.clock.advance(5_000);
+  assert.equal((await command.result).state, 'done');
   stream.close();
 });
 

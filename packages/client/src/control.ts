@@ -48,11 +48,17 @@ export interface SentCommand {
   readonly last: CommandTransition | undefined;
   /**
    * Resolves with the final state: `done`, `failed`, `expired`, `canceled` or `unconfirmed`, exactly once. Rejects if
-   * control has refused the command, or the stream is closed.
+   * control has refused the command, with `closed` if the stream is closed, and at the deadline if control has not
+   * answered: with `unavailable` if it was not sent, or control was away, and with `timeout` if it is not known whether
+   * control has accepted it. It is not executed after its deadline.
    */
   readonly result: Promise<CommandTransition>;
+  /** Why the last attempt has failed, while it is tried again; undefined: it has not, or control has answered. */
+  readonly retryError: TailraceError | undefined;
   /** Calls `listener` with each further state. Returns a function that removes it. */
   onState(listener: (state: CommandTransition) => void): () => void;
+  /** Calls `listener` with the error of each attempt that is repeated. Returns a function that removes it. */
+  onRetry(listener: (error: TailraceError) => void): () => void;
   /** Cancels it. Resolves with the state at that time; it may be too late. Rejects before the first state. */
   cancel(): Promise<CommandTransition>;
 }
@@ -158,14 +164,22 @@ class StreamControl implements Control {
       throw new TailraceError('limit_reached', `expected at most ${inProgressMax} commands in progress, got one more`);
     const known = this.#commands.get(id);
     if (known !== undefined) return known;
-    const message = { ...request, id, deadline: deadline ?? Math.floor(this.#stream.serverNow() + deadlineMs) };
+    const nowMs = this.#stream.serverNow();
+    const message = { ...request, id, deadline: deadline ?? Math.floor(nowMs + deadlineMs) };
+    const timer = this.#clock.after(Math.max(0, message.deadline - nowMs), () => command.deadlinePassed());
     const command = new Command(message, {
       cancel: async (of) => commandIn(await this.#request((own) => ({ cancel: { id: own, command: of } }))),
-      settled: () => void this.#commands.delete(id),
+      settled: () => {
+        timer.cancel();
+        this.#commands.delete(id);
+      },
     });
     this.#commands.set(id, command);
+    // A stream that is closed has no further state that would fail it.
+    if (this.#stream.state.name === 'closed')
+      command.fail(new TailraceError('closed', 'command: expected a stream with a connection, got a closed one'));
     // Without a connection it is sent when there is one.
-    this.#stream.request({ command: message });
+    else this.#send(command);
     return command;
   }
 
@@ -216,18 +230,28 @@ class StreamControl implements Control {
     else if ('error' in reply) this.#commandFailed(command, errorFrom(reply.error));
   }
 
-  /** Control knows the key: a command that it may have accepted is sent again, until its deadline. */
+  /**
+   * Control knows the key: a command that it may have accepted is sent again until its deadline, and one that it has
+   * accepted until its final state is known.
+   */
   #commandFailed(command: Command, error: TailraceError): void {
-    const { message } = command;
-    if (!error.retryable || this.#stream.serverNow() >= message.deadline) command.fail(error);
-    else
-      this.#clock.after(retryMs, () => {
-        if (this.#commands.get(message.id) === command) this.#stream.request({ command: message });
-      });
+    if (!error.retryable) {
+      command.fail(error);
+      return;
+    }
+    const isLate = this.#stream.serverNow() >= command.message.deadline;
+    this.#clock.after(isLate ? lateRetryMs : retryMs, () => {
+      if (this.#commands.get(command.id) === command) this.#send(command);
+    });
+    command.retry(error);
+  }
+
+  #send(command: Command): void {
+    if (this.#stream.request({ command: command.message })) command.sent();
   }
 
   #resend(): void {
-    for (const { message } of this.#commands.values()) this.#stream.request({ command: message });
+    for (const command of this.#commands.values()) this.#send(command);
   }
 
   /** What control answers to a lost connection is unknown. Commands continue, unless the stream is closed. */
@@ -242,6 +266,8 @@ class StreamControl implements Control {
 }
 
 const retryMs = 1_000;
+/** After the deadline, for a command that control has accepted. */
+const lateRetryMs = 5_000;
 
 class Command implements SentCommand {
   readonly message: CommandMessage;
@@ -252,6 +278,11 @@ class Command implements SentCommand {
   #resolve: (state: CommandTransition) => void = () => {};
   #reject: (error: TailraceError) => void = () => {};
   #isSettled = false;
+  #retryError: TailraceError | undefined;
+  readonly #retryListeners = new Set<(error: TailraceError) => void>();
+  /** Attempts, and those of them that control, or the node in its absence, has refused. */
+  #sent = 0;
+  #refused = 0;
 
   constructor(
     message: CommandMessage,
@@ -280,6 +311,15 @@ class Command implements SentCommand {
     return () => this.#listeners.delete(listener);
   }
 
+  get retryError(): TailraceError | undefined {
+    return this.#retryError;
+  }
+
+  onRetry(listener: (error: TailraceError) => void): () => void {
+    this.#retryListeners.add(listener);
+    return () => this.#retryListeners.delete(listener);
+  }
+
   async cancel(): Promise<CommandTransition> {
     const { last } = this;
     if (last === undefined)
@@ -289,6 +329,7 @@ class Command implements SentCommand {
 
   /** Takes a state; one that is not newer comes from a command that was sent again. */
   take(transition: CommandTransition): void {
+    this.#retryError = undefined;
     if (this.#isSettled || transition.number <= (this.last?.number ?? 0)) return;
     this.states.push(transition);
     const isLast = isFinal(transition);
@@ -298,6 +339,33 @@ class Command implements SentCommand {
     }
     for (const listener of [...this.#listeners]) notify(() => listener(transition));
     if (isLast) this.#resolve(transition);
+  }
+
+  /** It was put on a connection. */
+  sent(): void {
+    this.#sent++;
+  }
+
+  /** An attempt has failed, after which it is tried again. A timeout does not show whether control has accepted it. */
+  retry(error: TailraceError): void {
+    if (error.code !== 'timeout') this.#refused++;
+    this.#retryError = error;
+    for (const listener of [...this.#retryListeners]) notify(() => listener(error));
+  }
+
+  /** Fails it, unless control has accepted it: then its final state follows. */
+  deadlinePassed(): void {
+    if (this.last !== undefined) return;
+    if (this.#sent === 0)
+      this.fail(new TailraceError('unavailable', 'command: expected a connection until its deadline, got none'));
+    else if (this.#sent === this.#refused && this.#retryError !== undefined) this.fail(this.#retryError);
+    else
+      this.fail(
+        new TailraceError(
+          'timeout',
+          'command: expected an answer of control until its deadline, got none: it is not known whether it was accepted',
+        ),
+      );
   }
 
   fail(error: TailraceError): void {

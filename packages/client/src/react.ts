@@ -104,10 +104,12 @@ export function useAlarms(channel: string, onRefused?: (refused: AlarmActionRefu
 export interface RenderedCommand {
   readonly state: NonNullable<SentCommand['last']> | undefined;
   readonly error: TailraceError | undefined;
+  /** Why the last attempt has failed, see `SentCommand.retryError`. */
+  readonly retryError: TailraceError | undefined;
   readonly isPending: boolean;
 }
 
-const noCommand: RenderedCommand = { state: undefined, error: undefined, isPending: false };
+const noCommand: RenderedCommand = { state: undefined, error: undefined, retryError: undefined, isPending: false };
 
 /** Returns a function that sends a command, and what became of the last one. Renders at each of its states. */
 export function useCommand(): readonly [(request: CommandRequest) => SentCommand, RenderedCommand] {
@@ -124,14 +126,16 @@ export function useCommand(): readonly [(request: CommandRequest) => SentCommand
     (request: CommandRequest) => {
       const command = control.command(request);
       last.current = command;
-      const render = (next: RenderedCommand) => {
-        if (last.current === command) setRendered(next);
+      const render = (isPending: boolean, error?: TailraceError) => {
+        const { last: state, retryError } = command;
+        if (last.current === command) setRendered({ state, error, retryError, isPending });
       };
-      render({ state: command.last, error: undefined, isPending: true });
-      command.onState((state) => render({ state, error: undefined, isPending: true }));
+      render(true);
+      command.onState(() => render(true));
+      command.onRetry(() => render(true));
       command.result.then(
-        (state) => render({ state, error: undefined, isPending: false }),
-        (error: TailraceError) => render({ state: command.last, error, isPending: false }),
+        () => render(false),
+        (error: TailraceError) => render(false, error),
       );
       return command;
     },

@@ -33,6 +33,11 @@ test('each state of the server has a code, and whether a repetition helps', () =
   }
 });
 
+test('a connection that fails has its code, and not the address of the server, which users must not get', () => {
+  const { message } = errorOf('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:5432');
+  assert.equal(message, 'database: ECONNREFUSED');
+});
+
 test('a canceled statement is a timeout only if the server names one', () => {
   assert.equal(errorOf('57014', 'canceling statement due to statement timeout').code, 'timeout');
   assert.equal(errorOf('57014', 'canceling statement due to user request').code, 'canceled');

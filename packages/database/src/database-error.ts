@@ -44,8 +44,10 @@ const forms: ReadonlyMap<string, ErrorForm> = new Map<string, ErrorForm>([
   ['42501', ({ message }, cause) => new TailraceError('forbidden', `database: ${message}`, { cause })],
 ]);
 
-/** Codes of Node for a connection that cannot be opened or was lost, which are retryable. */
-const connectionCodes = /^E[A-Z_]+$/;
+/** Returns whether it is a code of Node for a connection that cannot be opened or was lost, which is retryable. */
+export function isConnectionCode(code: string | undefined): code is string {
+  return code !== undefined && /^E[A-Z_]+$/.test(code);
+}
 
 /** Returns any error of an adapter as a TailraceError, with the original as its cause. */
 export function databaseErrorFrom(thrown: unknown): TailraceError {
@@ -54,7 +56,8 @@ export function databaseErrorFrom(thrown: unknown): TailraceError {
   const code = typeof report?.code === 'string' ? report.code : '';
   const form = forms.get(code) ?? (code.length === 5 ? forms.get(code.slice(0, 2)) : undefined);
   if (form !== undefined) return form(report, thrown);
-  if (connectionCodes.test(code)) return unavailable(report, thrown);
+  // The message of Node has the address of the server.
+  if (isConnectionCode(code)) return unavailable({ ...report, message: code }, thrown);
   return new TailraceError('internal', 'database: invalid statement; see the server log', { cause: thrown });
 }
 

@@ -7,7 +7,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryArrayConfig } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Database, DatabaseStats, Listening, NotificationListener } from './database.ts';
-import type { ServerReport } from './database-error.ts';
+import { isConnectionCode, type ServerReport } from './database-error.ts';
 import { PgListener } from './pg-listener.ts';
 import type { Session, SessionResult, SessionSource } from './session.ts';
 import { SessionDatabase } from './session-database.ts';
@@ -348,8 +348,8 @@ function closesConnection({ code = '' }: ServerReport): boolean {
 /** Converts the driver's own errors, which have no code. Those of the server stay. */
 function connectionError(error: unknown, what: string): unknown {
   if (isReportOfServer(error)) return error;
-  // Of a name with several addresses.
-  const reason = error instanceof AggregateError ? error.errors.map((each: Error) => each.message).join(', ') : '';
-  const text = reason === '' ? (error as Error).message : reason;
+  // Messages of Node have the address of the server, which is in the log alone: this one is sent to users.
+  const { code, message } = error as NodeJS.ErrnoException;
+  const text = isConnectionCode(code) ? code : message;
   return new TailraceError('unavailable', `database: ${what}: ${text}`, { cause: error });
 }

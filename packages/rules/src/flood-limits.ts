@@ -1,3 +1,6 @@
+/** A rule with this ID replaces the built-in one of floods, for all areas. */
+export const floodRuleId = 'alarm-flood';
+
 /**
  * Numbers of ISA-18.2 and EEMUA 191: more than 10 alarms in 10 minutes are more than an operator can handle, and the
  * flood stops when there are fewer than 5.

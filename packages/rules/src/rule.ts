@@ -167,7 +167,7 @@ interface WithExpressions {
   readonly overrides: readonly { readonly condition?: RuleCondition | undefined }[];
 }
 
-function expressionsOf(rule: WithExpressions): readonly { path: (string | number)[]; text: string }[] {
+export function expressionsOf(rule: WithExpressions): readonly { path: (string | number)[]; text: string }[] {
   const found: { path: (string | number)[]; text: string }[] = [];
   const inCondition = (condition: RuleCondition | undefined, path: (string | number)[]) => {
     if (condition?.kind === 'expression') found.push({ path: [...path, 'expression'], text: condition.expression });
@@ -198,7 +198,8 @@ function issueLine(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === 'invalid_key')
     return `${place}${issue.issues[0]?.message ?? issue.message}, got ${shown(issue.path.at(-1))}`;
   const expected = issue.message.replace(/^(Invalid|Too)[^:]*: /, '').replace(/, received .*$/, '');
-  if (/\bgot\b/.test(expected)) return `${place}${expected}`;
+  // An expression has its value, with a caret below it.
+  if (/\bgot\b|\^$/.test(expected)) return `${place}${expected}`;
   return `${place}${expected}, got ${shown(valueAt(value, issue.path))}`;
 }
 

@@ -49,6 +49,7 @@ import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
+import { RuleTags } from './rules/rule-tags.ts';
 import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
 import { TriggerRuns } from './triggers/trigger-runs.ts';
@@ -137,8 +138,11 @@ export function createControl(options: ControlOptions): Control {
     waitingMax: waitingSubmissionsMax,
   });
   const leases = new LeaseService(context);
-  const notifications = new Notifications({ context, ...outwardFrom(config) });
-  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const { addresses, post, mail } = outwardFrom(config);
+  const notifications = new Notifications({ context, post, mail });
+  const notificationAdmin = new NotificationAdmin({
+    ...{ context, addresses, hasMail: mail !== undefined, onChanged: () => notifications.changed() },
+  });
   const automation = new Automation({
     ...{ context, commands, owners, tokens },
     isMarked: (device, name) => marked.isMarked(device, name),
@@ -147,7 +151,7 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, devicesMax: config.fleetDevicesMax, retentionMs: config.commandRetentionMs },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context, () => automation.surveyNow());
+  const rules = new RuleService(context, () => automation.surveyNow(), new RuleTags(owners));
   const dryRuns = new DryRunService({ context, history: new LogHistory(eventLog, `${topicPrefix}.telemetry`) });
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },

@@ -195,4 +195,12 @@ test('an action of a person has its outcome', async () => {
   );
   const answer = await eventually(() => get(`/v1/alarm-actions/${refused}`));
   assert.deepEqual(answer, { state: 'refused', code: 'conflict', message: 'it has changed' });
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const { entries } = await get(`/v1/audit?result=refused&subject=anna&target=${device}`, auditor);
+  assert.equal(entries.length, 1);
+  const [{ action, details }] = entries;
+  assert.deepEqual(
+    [action, details.kind, details.rule, details.id, details.code, details.message],
+    ['alarm.refused', 'acknowledge', 'hot', refused, 'conflict', 'it has changed'],
+  );
 });

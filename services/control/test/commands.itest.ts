@@ -217,8 +217,12 @@ test('a set point replaces what is open, also when one before it in its transact
 
 test('a command whose deadline passes while its device is away expires, and is not executed later', async () => {
   const device = 'plant1.press5';
-  const { body } = await submit({ device, deadline: Date.now() + 300 });
+  const request = { device, id: 'late', deadline: Date.now() + 300 };
+  const { body } = await submit(request);
   await reaches(body.id, 'expired final');
+  // As a client sends it that had no connection meanwhile.
+  const again = await submit(request);
+  assert.deepEqual([again.status, again.body.id, again.body.state], [202, body.id, 'expired'], again.body);
   node.connect(device);
   const next = await submit({ device });
   await reaches(next.body.id, 'done final');

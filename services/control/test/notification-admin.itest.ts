@@ -59,6 +59,34 @@ test('an engineer adds a target and a route, of which the audit has all but the 
   assert.equal((await control.request(other, 'DELETE', '/v1/notification-targets/hook')).status, 404);
 });
 
+test('a target shows what waits for it, what was sent, and why its last attempt has failed', async (t) => {
+  const receiver = await Receiver.start(t);
+  const { body: generated } = await control.request(engineer, 'POST', '/v1/notification-targets/secret');
+  const target = { kind: 'webhook', url: receiver.url, secrets: [generated.secret] };
+  const path = '/v1/notification-targets/watched';
+  await control.request(engineer, 'PUT', path, { target });
+  const route = { patterns: ['plant1.>'], targets: ['watched'] };
+  assert.equal((await control.request(engineer, 'PUT', '/v1/notification-routes/watched', route)).status, 200);
+  assert.deepEqual((await control.request(engineer, 'GET', '/v1/notification-routes/watched')).body.targets, [
+    'watched',
+  ]);
+  const shown = async (expected: (body: Readonly<Record<string, unknown>>) => void) =>
+    await eventually(async () => expected((await control.request(engineer, 'GET', path)).body));
+  await take(notice('w1'));
+  await shown(({ waiting, dead, lastSent, lastError }) => {
+    assert.deepEqual([waiting, dead, typeof lastSent, lastError], [0, 0, 'number', undefined]);
+  });
+  receiver.answer = (response) => response.writeHead(500).end('out of paper');
+  await take({ ...notice('w2'), number: 2 });
+  await shown(({ waiting, lastError, nextAttempt, secrets }) => {
+    assert.deepEqual([waiting, typeof nextAttempt, secrets], [1, 'number', ['whsec_…']]);
+    assert.match(String(lastError), /got 500: out of paper/);
+  });
+  assert.equal((await control.request(engineer, 'GET', '/v1/notification-targets/nosuch')).status, 404);
+  await control.request(engineer, 'DELETE', '/v1/notification-routes/watched');
+  await control.request(engineer, 'DELETE', path);
+});
+
 test('what was given up is listed, and is sent again on request', async (t) => {
   const receiver = await Receiver.start(t);
   receiver.answer = (response) => response.writeHead(410).end('moved');
@@ -95,5 +123,20 @@ test('settings that are none are refused with the field and what was expected', 
   await refused({ kind: 'webhook', url: 'http://user:pw@a', secrets }, /expected a URL/);
   await refused({ kind: 'webhook', url: 'http://a', secrets: ['x'] }, /expected whsec_/);
   await refused({ kind: 'email', to: ['a@b\r\nBcc: c@d'] }, /to.*expected an address/);
-  await refused({ kind: 'sms', to: ['1'] }, /kind/);
+  await refused({ kind: 'sms', to: ['1'] }, /target\.kind: expected webhook, alertmanager or email, got "sms"/);
+  await refused(
+    { kind: 'email', to: ['a@b'] },
+    /target\.kind: expected webhook or alertmanager, as mailUrl is not set/,
+  );
+  for (const host of ['127.0.0.2', '[::1]'])
+    await refused(
+      { kind: 'webhook', url: `http://${host}:9/hook`, secrets },
+      /target\.url: expected an address outside of this machine, got .*; notificationNetworks allows it/,
+    );
+  const route = { patterns: ['plant1.>'], targets: ['ghost'] };
+  const { status, body } = await control.request(engineer, 'PUT', '/v1/notification-routes/ghost', route);
+  assert.deepEqual(
+    [status, body.error.message],
+    [400, 'targets.0: expected the ID of a notification target, got "ghost"'],
+  );
 });

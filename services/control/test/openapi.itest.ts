@@ -128,11 +128,11 @@ async function sceneRequests(send: Send): Promise<void> {
   await send('PUT /v1/scenes/{id}', id, sceneBody);
   await send('GET /v1/scenes');
   await send('GET /v1/scenes/{id}', id);
-  await send('POST /v1/scenes/{id}/plan', id, {});
-  const run = { id: (await send('POST /v1/scenes/{id}/run', id, {})).id as string };
+  await send('POST /v1/scenes/{id}/plan', id);
+  const run = { id: (await send('POST /v1/scenes/{id}/run', id)).id as string };
   await send('GET /v1/scene-runs');
   await eventually(async () => assert.ok((await send('GET /v1/scene-runs/{id}', run)).final));
-  const { run: undo } = await send('POST /v1/scene-runs/{id}/undo', run, {});
+  const { run: undo } = await send('POST /v1/scene-runs/{id}/undo', run);
   await eventually(async () => assert.ok((await send('GET /v1/scene-runs/{id}', { id: undo.id })).final));
   await send('PUT /v1/scenes/{id}', id, { ...sceneBody, confirmation: 'second_person' });
   const [first, second] = [
@@ -194,20 +194,28 @@ async function notificationRequests(send: Send): Promise<void> {
   const target = { kind: 'webhook', url: 'http://10.0.0.7/hook', secrets: [secret] };
   await send('PUT /v1/notification-targets/{id}', id, { target });
   await send('GET /v1/notification-targets');
+  await send('GET /v1/notification-targets/{id}', id);
   await send('POST /v1/notification-targets/{id}/retry', id);
   await send('PUT /v1/notification-routes/{id}', id, { patterns: ['plant1.>'], targets: ['hook'] });
   await send('GET /v1/notification-routes');
+  await send('GET /v1/notification-routes/{id}', id);
   await send('GET /v1/notification-dead-letters');
   await send('DELETE /v1/notification-routes/{id}', id);
   await send('DELETE /v1/notification-targets/{id}', id);
 }
 
-test('each route answers a valid request as the document has it', async () => {
+test('each route answers a valid request as the document has it, and refuses it with a query parameter without effect', async () => {
   const all = new Map((await operations()).map((each) => [`${each.method} ${each.path}`, each]));
   const sent = new Set<string>();
   const send: Send = async (operation, values = {}, body = undefined, query = '', token = engineer) => {
     const { method, path, responses } = all.get(operation) ?? assert.fail(`${operation} is not in the document`);
     const place = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name]!)) + query;
+    if (!sent.has(operation))
+      for (const [added, pattern] of unknownQueries(operation)) {
+        const { status, body: answer } = await sendTo(token, method, `${place}${query ? '&' : '?'}${added}`, body);
+        assert.equal(status, 400, `${operation}?${added}: ${status} ${JSON.stringify(answer)}`);
+        assert.match(answer.error.message, pattern, operation);
+      }
     const { status, body: answer } = await sendTo(token, method, place, body);
     assert.ok(status < 300, `${operation} ${place}: ${status} ${JSON.stringify(answer)}`);
     assert.ok(`${status}` in responses, `${operation}: ${status} is in the document`);
@@ -224,9 +232,89 @@ test('each route answers a valid request as the document has it', async () => {
   assert.deepEqual([...all.keys()].sort(), [...sent].sort());
 });
 
+/** Query parameters that a route does not have, each with the message. */
+function unknownQueries(operation: string): readonly (readonly [string, RegExp])[] {
+  const shade = ['shade=red', /query: expected .*, got "shade"/] as const;
+  const version = ['version=1', /query: expected no version here, but in the body, got "version"/] as const;
+  return operation.startsWith('PUT') && !operation.includes('/rules/') ? [shade, version] : [shade];
+}
+
 async function sendTo(token: string, method: string, path: string, body: unknown) {
   if (typeof body !== 'string') return await control.request(token, method, path, body);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'text/csv' };
   const answer = await fetch(control.url + path, { method, headers, body });
-  return { status: answer.status, body: await answer.json() };
+  return { status: answer.status, body: JSON.parse(await answer.text()) };
 }
+
+test('what a person has requested under an ID of their own is found under it, by them alone', async () => {
+  const own = await tokenOf('olga', { roles: ['engineer'] });
+  const ok = async (token: string, method: string, path: string, body?: unknown) => {
+    const answer = await control.request(token, method, path, body);
+    assert.ok(answer.status < 300, JSON.stringify(answer.body));
+    return answer.body;
+  };
+  const command = await ok(own, 'POST', '/v1/commands', { id: 'o-15', device: 'plant1.away', name: 'set' });
+  const fleet = await ok(own, 'POST', '/v1/fleet-commands', { id: 'f2', devices: ['plant1.away'], name: 'stop' });
+  await ok(own, 'PUT', '/v1/scenes/own', { ...sceneBody, confirmation: 'second_person' });
+  const run = await ok(own, 'POST', '/v1/scenes/own/run', { id: 's/1' });
+  assert.deepEqual([command.key, fleet.key, run.key], ['o-15', 'f2', 's/1']);
+  assert.equal((await ok(own, 'GET', '/v1/commands/o-15')).id, command.id);
+  assert.equal((await ok(own, 'POST', '/v1/commands/o-15/cancel')).state, 'canceled');
+  assert.equal((await ok(own, 'GET', '/v1/fleet-commands/f2/devices')).devices.length, 1);
+  assert.equal((await ok(own, 'POST', '/v1/fleet-commands/f2/cancel')).id, fleet.id);
+  assert.equal((await ok(own, 'GET', '/v1/scene-runs/s%2F1')).id, run.id);
+  assert.equal((await ok(own, 'POST', '/v1/scene-runs/s%2F1/cancel')).state, 'canceled');
+  for (const path of ['/v1/commands/o-15', '/v1/fleet-commands/f2', '/v1/scene-runs/s%2F1'])
+    assert.equal((await control.request(engineer, 'GET', path)).status, 404, path);
+});
+
+test('a command for a device that is not in the registry is accepted, and its answer has that', async () => {
+  const registered = async (device: string, more: object = {}) => {
+    const body = { id: randomUUID(), device, name: 'set', ...more };
+    const answer = await control.request(engineer, 'POST', '/v1/commands', body);
+    assert.equal(answer.status, 202, JSON.stringify(answer.body));
+    return answer.body.registered;
+  };
+  assert.equal(await registered(press), true);
+  assert.equal(await registered(press, { dryRun: true }), true);
+  assert.equal(await registered('plant1.line1.presss1'), false);
+  assert.equal(await registered('plant1.line1.presss1', { dryRun: true }), false);
+});
+
+test('each route with a body refuses a field that it does not have', async () => {
+  for (const { method, path, hasBody } of await operations()) {
+    if (!hasBody || path === '/v1/rules/{id}') continue;
+    const ids: Readonly<Record<string, string>> = {
+      device: press,
+      id: path.includes('/rotate') ? 'a'.repeat(16) : 'x',
+    };
+    const place = path.replace(/\{(\w+)\}/g, (_, name: string) => ids[name]!);
+    const { status, body } = await control.request(engineer, method, place, { nosuch: 1 });
+    assert.equal(status, 400, `${method} ${path}: ${JSON.stringify(body)}`);
+    assert.match(body.error.message, /body: expected .*, got "nosuch"/, `${method} ${path}`);
+  }
+});
+
+test('a body of another type, no JSON, and a path that does not exist are refused with what was expected', async () => {
+  const headers = { authorization: `Bearer ${engineer}` };
+  const send = async (path: string, type: string, body: string) => {
+    const init = { method: 'POST', headers: { ...headers, 'content-type': type }, body };
+    const answer = await fetch(control.url + path, init);
+    return [answer.status, ((await answer.json()) as { error: { message: string } }).error.message];
+  };
+  const form = 'application/x-www-form-urlencoded';
+  assert.deepEqual(await send('/v1/registry/import', form, 'path\na'), [
+    ...[415, `expected Content-Type: text/csv, got ${form}`],
+  ]);
+  assert.deepEqual(await send('/v1/commands', form, '{}'), [
+    ...[415, `expected Content-Type: application/json, got ${form}`],
+  ]);
+  assert.deepEqual(await send('/v1/commands', 'application/json', '{bad'), [400, 'body: expected JSON, got "{bad"']);
+  const { body } = await control.request(engineer, 'GET', '/v1/nosuch');
+  assert.equal(
+    body.error.message,
+    'expected a method and path that exist, as GET /v1/openapi.json has them, got "GET /v1/nosuch"',
+  );
+  const { body: audit } = await control.request(engineer, 'GET', '/v1/audit?from=2026-11-30T17:00:00Z');
+  assert.equal(audit.error.message, 'from: expected milliseconds since 1970, got "2026-11-30T17:00:00Z"');
+});

@@ -20,7 +20,9 @@ let control: RunningControl;
 
 before(async () => {
   fixture = await createControlFixture();
-  control = await fixture.start('c1');
+  // No test waits for a mail: nothing answers there.
+  const settings = { mailUrl: 'smtp://127.0.0.1:1', mailFrom: 'tailrace@plant.example' };
+  control = await fixture.start('c1', { settings });
 });
 after(() => fixture.stop());
 
@@ -170,11 +172,13 @@ test('alarms of a tenant go to no target of another one, also if it has the ID o
     );
     return (await database.query('SELECT 1 FROM notifications WHERE transition = $1', [notice.id])).rowCount;
   };
-  await ok(erik('PUT', '/v1/notification-routes/r1', { patterns: ['plant1.>'], targets: ['night'] }));
+  const route = { patterns: ['plant1.>'], targets: ['night'] };
+  await refused(erik('PUT', '/v1/notification-routes/r1', route), 400, /expected the ID of a notification target/);
   assert.equal(await rowsOf('plant1.press1'), 0);
   assert.equal(await rowsOf('plant2.furnace1'), 1);
   await ok(eva('DELETE', '/v1/notification-targets/night'));
   await ok(erik('PUT', '/v1/notification-targets/night', { target }));
+  await ok(erik('PUT', '/v1/notification-routes/r1', route));
   assert.equal(await rowsOf('plant2.furnace2'), 0);
   assert.equal(await rowsOf('plant1.press2'), 1);
 });
@@ -199,7 +203,12 @@ test('targets and dead letters are for engineers, and dead letters only for who 
   // They would go to the changed target when they are sent again.
   await refused(narrow('PUT', '/v1/notification-targets/shift', { target }), 403, /may see plant1\.furnace/);
   const otto = await tokenOf('otto');
-  for (const path of ['notification-targets', 'notification-routes', 'notification-dead-letters'])
+  for (const path of [
+    'notification-targets',
+    'notification-targets/shift',
+    'notification-routes',
+    'notification-dead-letters',
+  ])
     await refused(control.request(otto, 'GET', `/v1/${path}`), 403, /expected a token with the role "engineer"/);
 });
 
@@ -208,7 +217,9 @@ test('routes, and targets they lead to, are changed and deleted only by who may 
   const narrow = await engineerOf('nils', 'plant1.lamp', 'plant1');
   const target = { kind: 'email', to: ['shift@plant.example'] };
   const [narrower, wider] = ['plant1.lamp', 'plant1.>'].map((pattern) => ({ patterns: [pattern], targets: ['all'] }));
+  await ok(anna('PUT', '/v1/notification-targets/all', { target }));
   await ok(anna('PUT', '/v1/notification-routes/all', wider));
+  await ok(anna('DELETE', '/v1/notification-targets/all'));
   const forbidden = /expected a token that may see plant1\.>/;
   // It would get the alarms of the route.
   await refused(narrow('PUT', '/v1/notification-targets/all', { target }), 403, forbidden);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
-import { ruleFromBytes } from '@tailrace/rules/rule';
+import { ruleFromBytes, ruleSchema } from '@tailrace/rules/rule';
 import { eventually } from '@tailrace/testkit/eventually';
 import { appendAllRecords } from '../src/outbox/compacted-records.ts';
 import { type ControlFixture, createControlFixture, type RunningControl, tokenOf } from './control-fixture.ts';
@@ -43,7 +43,11 @@ test('a rule has versions, and each one reaches its topic', async () => {
   const first = await control.request(engineer, 'PUT', '/v1/rules/hot', body);
   assert.equal(first.status, 200, JSON.stringify(first.body));
   assert.deepEqual([first.body.version, first.body.author], [1, 'erik']);
-  assert.equal((await control.request(engineer, 'PUT', '/v1/rules/hot', body)).status, 409);
+  const unversioned = await control.request(engineer, 'PUT', '/v1/rules/hot', body);
+  assert.deepEqual(
+    [unversioned.status, unversioned.body.error.message],
+    [409, 'rule hot: version: expected 1 in the query, got none'],
+  );
   const second = await control.request(engineer, 'PUT', '/v1/rules/hot?version=1', { ...body, priority: 1 });
   assert.deepEqual([second.body.version, second.body.priority], [2, 1]);
   const other = await tokenOf('eve', { roles: ['engineer'] });
@@ -121,6 +125,44 @@ test('a device that has just reported is in the registry when a rule refers to i
   await eventually(async () => assert.equal((await put(0)).status, 200));
 });
 
+test('a rule with a tag that its devices do not report, or with values of other types, is refused unless it is forced', async (t) => {
+  const node = new FanoutNode('f2', await fixture.bus('f2'), 3);
+  t.after(() => node.stop());
+  node.set('plant1.line6.press1', { stroke_rate: 20, running: true, state: 'idle' });
+  await node.start();
+  const path = '/v1/registry/devices/plant1.line6.press1';
+  const put = async (condition: object, query = '', more: object = {}, id = 'tags') => {
+    const rule = { devices: ['plant1.line6.>'], condition, ...more };
+    const { status, body: answer } = await control.request(engineer, 'PUT', `/v1/rules/${id}${query}`, rule);
+    return status === 200 ? 'stored' : `${status} ${answer.error.code} ${answer.error.message}`;
+  };
+  const holds = (expression: string) => ({ kind: 'expression', expression });
+  const refusal = new RegExp(
+    String.raw`^400 invalid_rule rule:\ncondition\.expression: expression, line 1, column 1: ` +
+      String.raw`expected a tag of the device, got "stroke_rte"; did you mean stroke_rate\?\n.*force=true stores`,
+    's',
+  );
+  // Control has to receive an announcement of the node first; without values a tag is not checked.
+  await eventually(async () => assert.match(await put(holds('stroke_rte > 3'), '', {}, 'before'), refusal));
+  assert.match(await put(holds('stroke_rte > 3')), refusal);
+  assert.match(
+    await put(holds('stroke_rate > running')),
+    /column 15: expected a number on the right of >, got a boolean/,
+  );
+  const limits = { kind: 'limits', tag: 'strokerate', limits: { H: { value: 80 } } };
+  assert.match(
+    await put(limits),
+    /condition\.tag: expected a tag that a matched device reports, got "strokerate"; did you mean stroke_rate\?/,
+  );
+  const inhibition = { states: [{ tag: 'stat', in: ['idle'] }] };
+  assert.match(await put(holds('running'), '', { inhibition }), /inhibition\.states\.0\.tag: expected a tag/);
+  assert.equal(await put(holds('stroke_rte > 3'), '?force=true'), 'stored');
+  assert.equal(await put(holds('running && stroke_rate > 3'), '?version=1'), 'stored');
+  // People have written that the device will report it.
+  await control.request(engineer, 'PATCH', path, { tags: { oil_level: { type: 'number' } } });
+  assert.equal(await put(holds('oil_level < 3'), '?version=2'), 'stored');
+});
+
 test('kind and labels of devices are in their topic, and go with the path, in the order of their changes', async () => {
   const path = '/v1/registry/devices/plant1.line2.press5';
   const send = async (method: string, rest: string, change: object) => {
@@ -149,6 +191,15 @@ test('kind and labels of devices are in their topic, and go with the path, in th
       ['press6', less],
     ],
   );
+});
+
+test('the OpenAPI document has the fields of a rule', async () => {
+  const document = (await control.request('', 'GET', '/v1/openapi.json')).body;
+  const { schema } = document.paths['/v1/rules/{id}'].put.requestBody.content['application/json'];
+  const { id, version, author, ...fields } = ruleSchema.shape;
+  assert.deepEqual(Object.keys(schema.properties), Object.keys(fields));
+  assert.deepEqual(schema.required, ['devices', 'condition']);
+  assert.match(JSON.stringify(schema.properties.condition), /"enum":\["limits"\].*"hysteresis"/);
 });
 
 test('an import with labels does not delay other records; of a lost topic all is written but what waits', async () => {

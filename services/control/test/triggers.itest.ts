@@ -134,6 +134,11 @@ test('PostgreSQL in process: an alarm runs a scene', async (t) => {
   });
 
   await t.test('not by alarms from before a change, of other rules, or while it is paused', async () => {
+    const unknown = { name: 'other', scene: 'once', devices: ['plant1.press4'], rules: ['alarm-flood', 'cold'] };
+    const { status, body } = await send('PUT', '/v1/triggers/other', unknown);
+    assert.deepEqual([status, body.error.message], [400, 'rules.1: expected the ID of a rule, got "cold"']);
+    const condition = { kind: 'state', tag: 'state', in: ['cold'] };
+    await ok('PUT', '/v1/rules/cold?force=true', { devices: ['plant1.press4'], condition });
     await trigger('other', 'plant1.press4', 'plant1.lamp4', { rules: ['cold'] });
     await trigger('paused', 'plant1.press4', 'plant1.lamp4', { paused: true });
     await trigger('all', 'plant1.press4', 'plant1.lamp4');

@@ -1,5 +1,5 @@
 import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
-import { floodLimits } from '@tailrace/rules/flood-limits';
+import { floodLimits, floodRuleId } from '@tailrace/rules/flood-limits';
 import { ruleFrom } from '@tailrace/rules/rule';
 
 /**
@@ -13,7 +13,7 @@ const lastSegment = '.alarm_flood';
 export const raisedTag = 'raised_10min';
 
 /** A rule of the topic with this ID replaces the one below at floods that it matches. No other rule matches a flood. */
-export const floodRuleId = 'alarm-flood';
+export { floodRuleId };
 
 /**
  * More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. Its version is 0, so that

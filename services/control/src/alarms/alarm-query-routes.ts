@@ -3,7 +3,7 @@ import { ruleId } from '@tailrace/rules/rule';
 import { z } from 'zod';
 import type { ControlContext } from '../control-context.ts';
 import type { Api } from '../http/api.ts';
-import { cursor, cursorSchema, errorResponses, limitSchema, patternSchema } from '../http/query.ts';
+import { cursor, cursorSchema, epochMsSchema, errorResponses, limitSchema, patternSchema } from '../http/query.ts';
 import { maySee, type Requester } from '../requester.ts';
 import type { StoredTransition } from './alarm-event.ts';
 import { wholePeriods } from './alarm-kpi.ts';
@@ -54,7 +54,6 @@ const prioritySchema = z.coerce
   .min(1)
   .max(5)
   .describe('This priority and higher ones, 1 is the highest.');
-const epochMsSchema = z.coerce.number().min(0).max(8.64e15);
 const scopeFields = {
   pattern: patternSchema.optional().describe('Only of these devices. Default: all that the token may see.'),
   rule: ruleId.optional(),

@@ -30,6 +30,7 @@ import {
   storeRefused,
   storeTransitions,
 } from './alarm-store.ts';
+import { refusedActs } from './refused-actions.ts';
 
 export const readerTimes = {
   /** Between two polls of the end of the log, ms. */
@@ -287,11 +288,13 @@ export class AlarmReader {
         accepted = acceptEvents(events, order);
         to = { ...claim.stored, next, owner: order.owner };
         await this.#apply(transaction, to, accepted.transitions);
-        await storeRefused(transaction, accepted.refused, clock.now());
+        const refused = await storeRefused(transaction, accepted.refused, clock.now());
+        const acts = await refusedActs(transaction, refused, clock.now());
         const raised = accepted.transitions.filter(({ cause }) => cause === 'raised');
         triggered = await triggers.take(
           transaction,
           raised.map((notice) => ({ notice, appendedMs: appended.get(notice.id)! })),
+          acts,
         );
       },
     );

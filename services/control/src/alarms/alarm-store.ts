@@ -102,19 +102,22 @@ export async function storeTransitions(
   );
 }
 
+/** Resolves with those that were not stored before. */
 export async function storeRefused(
   queryable: Queryable,
   refused: readonly RefusedAction[],
   nowMs: number,
-): Promise<void> {
-  if (refused.length === 0) return;
-  await queryable.query(
+): Promise<readonly RefusedAction[]> {
+  if (refused.length === 0) return [];
+  const { rows } = await queryable.query<{ action: string }>(
     `INSERT INTO alarm_refusals (action, device, rule, code, message, stored_ms)
      SELECT action, device, rule, code, message, $2
      FROM jsonb_to_recordset($1::jsonb) AS new (action text, device text, rule text, code text, message text)
-     ON CONFLICT (action) DO NOTHING`,
+     ON CONFLICT (action) DO NOTHING RETURNING action`,
     [JSON.stringify(refused), nowMs],
   );
+  const stored = new Set(rows.map(({ action }) => action));
+  return refused.filter(({ action }) => stored.delete(action));
 }
 
 /** Removes the alarms of a partition that an earlier topic of events had, and this one has not. */

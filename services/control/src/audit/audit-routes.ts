@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Queryable } from '@tailrace/database/database';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
-import { cursor, cursorSchema, errorResponses, limitSchema } from '../http/query.ts';
+import { cursor, cursorSchema, epochMsSchema, errorResponses, limitSchema } from '../http/query.ts';
 import { assertAllTenants, assertRole, type Requester } from '../requester.ts';
 import { type AuditFilter, listEntries, type StoredEntry, verifyChains } from './audit-store.ts';
 
@@ -27,8 +27,8 @@ const filterSchema = z.strictObject({
   subject: z.string().max(200).optional(),
   action: z.string().max(100).optional().describe('Such as command.accepted.'),
   result: z.enum(['done', 'refused']).optional(),
-  from: z.coerce.number().optional().describe('Epoch ms.'),
-  to: z.coerce.number().optional().describe('Epoch ms, exclusive.'),
+  from: epochMsSchema.optional(),
+  to: epochMsSchema.optional().describe('Epoch ms, exclusive.'),
 });
 
 const tags = ['Audit'];

@@ -53,8 +53,17 @@ export interface Submitted {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** A command as the answer of its submission has it. */
+export interface SubmittedCommand extends Command {
+  /**
+   * Whether the registry has its device. A command for another one waits for its session all the same: it may connect
+   * for the first time.
+   */
+  readonly isRegistered: boolean;
+}
+
 /** A command that is stored. */
-export interface Accepted {
+export interface Accepted extends Pick<SubmittedCommand, 'isRegistered'> {
   readonly command: Command;
   /** Whether its turn is now, and this process has claimed it. */
   readonly isClaimed: boolean;
@@ -119,11 +128,12 @@ export class Acceptance {
   }
 
   /** Resolves with the command as it would be accepted. Its number is 0. Rejects with `conflict` for a lease. */
-  async dryRun(requester: Requester, submission: CommandSubmission): Promise<Command> {
+  async dryRun(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand> {
     const { context } = this.#options;
     const nowMs = context.clock.now();
     const [facts] = await read(context.database, [{ requester, submission }], nowMs);
-    return { ...this.#commandOf(requester, submission, facts!.lease, nowMs), id: '', number: 0, position: 0 };
+    const { lease, isRegistered } = facts!;
+    return { ...this.#commandOf(requester, submission, lease, nowMs), id: '', number: 0, position: 0, isRegistered };
   }
 
   async #acceptAll(items: readonly Submitted[]): Promise<readonly (Accepted | TailraceError)[]> {
@@ -160,9 +170,13 @@ export class Acceptance {
       const { command, worker } = decision.entry;
       const position = positions.get(command.id);
       const item = items[index]!;
+      const { isRegistered } = facts[index]!;
       if (position === undefined)
-        return orError(() => ({ command: knownOf(item.submission, lostFacts.get(item)!)!, isClaimed: false }));
-      return { command: { ...command, position }, isClaimed: worker !== '' && !replaced.has(command.id) };
+        return orError(() => {
+          const stored = knownOf(item.submission, lostFacts.get(item)!)!;
+          return { command: stored, isRegistered, isClaimed: false };
+        });
+      return { command: { ...command, position }, isRegistered, isClaimed: worker !== '' && !replaced.has(command.id) };
     });
     return { result, acts };
   }
@@ -171,7 +185,7 @@ export class Acceptance {
   #decide(item: Submitted, facts: SubmissionFacts, device: OpenCommands, nowMs: number): Decided | Accepted {
     const { requester, submission } = item;
     const known = knownOf(submission, facts);
-    if (known !== undefined) return { command: known, isClaimed: false };
+    if (known !== undefined) return { command: known, isRegistered: facts.isRegistered, isClaimed: false };
     const { deviceOpenMax, context } = this.#options;
     const command = this.#commandOf(requester, submission, facts.lease, nowMs);
     const replaced = submission.replaces ? device.commands.filter((each) => isReplaced(each, command)) : [];
@@ -203,7 +217,7 @@ export class Acceptance {
   ): Omit<Command, 'position'> {
     const { key, device, via, name, params, qos, deadline, replaces, onlyIf, seen } = submission;
     const { context, marked } = this.#options;
-    const fence = fenceFor(device, subject, submission.lease, lease);
+    const fence = fenceFor({ device, sender: subject, token: submission.lease }, lease, nowMs);
     return {
       ...{ id: context.uniqueId(), sender: subject, key, device, via, name, params, qos, deadline },
       ...{ accepted: nowMs, fence, replaces, onlyIf, seen, traceparent, approver: '', state: 'accepted' },

@@ -78,6 +78,14 @@ const commandSchema = z
   })
   .meta({ id: 'Command' });
 
+const submittedSchema = commandSchema.extend({
+  registered: z
+    .boolean()
+    .describe(
+      'False: the registry has no device with this path, as after a typing error. The command waits for its session all the same.',
+    ),
+});
+
 const transitionSchema = z.object({
   number: z.int(),
   state: z.enum(commandProgress),
@@ -89,7 +97,7 @@ const transitionSchema = z.object({
 });
 
 const tags = ['Commands'];
-const byId = z.object({ id: z.string().min(1).max(64) });
+const byId = z.object({ id: z.string().min(1).max(64).describe('`id` of the answer, or that of the own request.') });
 
 /** Adds `/v1/commands`. */
 export function registerCommandRoutes(api: Api, commands: CommandService, context: ControlContext): void {
@@ -101,7 +109,7 @@ export function registerCommandRoutes(api: Api, commands: CommandService, contex
         summary: 'Send a command to a device',
         description: '202: it is durable. Its state follows in GET /v1/commands/{id}, and to watchers of the device.',
         body: submissionSchema,
-        response: { 202: commandSchema, ...errorResponses },
+        response: { 202: submittedSchema, ...errorResponses },
       },
     },
     async (request, reply) => {
@@ -110,7 +118,7 @@ export function registerCommandRoutes(api: Api, commands: CommandService, contex
         ...{ ...fields, key: id, via, deadline: deadline ?? context.clock.now() + deadlineMsDefault },
       };
       const command = await commands.submit(request.requester, submission);
-      return reply.code(202).send(bodyOf(command));
+      return reply.code(202).send({ ...bodyOf(command), registered: command.isRegistered });
     },
   );
   api.get(

@@ -4,14 +4,14 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
 import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
-import type { Acceptance, CommandSubmission } from './acceptance.ts';
+import type { Acceptance, CommandSubmission, SubmittedCommand } from './acceptance.ts';
 import type { Command } from './command.ts';
 import { afterEvents, applyEvents } from './command-acts.ts';
 import { assertCondition, type CommandConditions, hasCondition } from './command-condition.ts';
 import {
   type CommandFilter,
   countOpen,
-  findCommand,
+  findCommandOf,
   listCommands,
   lockCommand,
   noteCanceled,
@@ -62,11 +62,17 @@ export class CommandService {
    * another command; a condition that does not hold), `invalid_message`, `rate_limited`, `unavailable`: then nothing is
    * sent.
    */
-  async submit(requester: Requester, submission: CommandSubmission): Promise<Command> {
+  async submit(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand> {
     const { context, work, acceptance, isLogBehind } = this.#options;
     const { device, name, key } = submission;
-    assertSubmission(submission, requester, context.clock.now());
+    const nowMs = context.clock.now();
     this.#assertRate(requester.subject);
+    // A sender that had no connection at its deadline asks what became of it.
+    if (submission.deadline <= nowMs) {
+      const known = await acceptance.known(requester, submission);
+      if (known !== undefined) return { ...known, isRegistered: true };
+    }
+    assertSubmission(submission, requester, nowMs);
     const refused = { action: 'command.refused', target: device, details: { key, name, params: submission.params } };
     return await orRefused(context, requester, refused, async () => {
       assertMayCommand(requester, device);
@@ -79,13 +85,13 @@ export class CommandService {
       await this.#assertOpen();
       if (submission.dryRun) return await this.#dryRun(requester, submission);
       const checked = await this.#checked(requester, submission);
-      if (checked.known !== undefined) return checked.known;
+      if (checked.known !== undefined) return { ...checked.known, isRegistered: true };
       const { details } = checked;
-      const { command, isClaimed } = await acceptance.accept({ requester, submission, details });
+      const { command, isClaimed, isRegistered } = await acceptance.accept({ requester, submission, details });
       if (isClaimed) work.take(command);
       // The one before it may have been sent since this one was accepted behind it.
       else work.takeNext(device);
-      return command;
+      return { ...command, isRegistered };
     });
   }
 
@@ -93,9 +99,9 @@ export class CommandService {
    * Cancels a command. One that no node has is canceled at once. Of another one the node is requested not to send it;
    * what becomes of it follows. Resolves with the command as it is then. Rejects with `conflict` for one that is final.
    */
-  async cancel(requester: Requester, id: string): Promise<Command> {
+  async cancel(requester: Requester, idOrKey: string): Promise<Command> {
     const { context, ingest, work } = this.#options;
-    const { device } = await this.#visible(requester, id);
+    const { id, device } = await this.#visible(requester, idOrKey);
     const refused = { action: 'command.refused', target: device, details: { command: id, requested: 'cancel' } };
     return await orRefused(context, requester, refused, async () => {
       assertMayCommand(requester, device);
@@ -126,9 +132,9 @@ export class CommandService {
    * Confirms a marked command as the second person. Rejects with `forbidden` for its sender, and for a requester
    * without the role `supervisor`; with `conflict` for a command that awaits no confirmation.
    */
-  async confirm(requester: Requester, id: string): Promise<Command> {
+  async confirm(requester: Requester, idOrKey: string): Promise<Command> {
     const { context, work } = this.#options;
-    const { device } = await this.#visible(requester, id);
+    const { id, device } = await this.#visible(requester, idOrKey);
     const refused = { action: 'command.refused', target: device, details: { command: id, requested: 'confirm' } };
     return await orRefused(context, requester, refused, async () => {
       assertMayCommand(requester, device);
@@ -148,7 +154,10 @@ export class CommandService {
     });
   }
 
-  /** Resolves with a command. Rejects with `not_found`, also for one of a device that the requester may not see. */
+  /**
+   * Resolves with a command, by its ID or the sender's own key. Rejects with `not_found`, also for one of a device that
+   * the requester may not see.
+   */
   async find(requester: Requester, id: string): Promise<Command> {
     return await this.#visible(requester, id);
   }
@@ -161,7 +170,7 @@ export class CommandService {
   }
 
   async #visible(requester: Requester, id: string): Promise<Command> {
-    const command = await findCommand(this.#options.context.database, id);
+    const command = await findCommandOf(this.#options.context.database, id, requester.subject);
     if (command !== undefined && maySee(requester, command.device)) return command;
     throw new TailraceError('not_found', `command: expected the ID of one, got ${shown(id)}`);
   }
@@ -180,9 +189,10 @@ export class CommandService {
   }
 
   /** Resolves with the command as it would be accepted. Its number is 0. */
-  async #dryRun(requester: Requester, submission: CommandSubmission): Promise<Command> {
+  async #dryRun(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand> {
     const { known } = await this.#checked(requester, submission);
-    return known ?? (await this.#options.acceptance.dryRun(requester, submission));
+    if (known !== undefined) return { ...known, isRegistered: true };
+    return await this.#options.acceptance.dryRun(requester, submission);
   }
 
   async #assertOpen(): Promise<void> {
@@ -219,10 +229,9 @@ function assertSubmission(submission: CommandSubmission, { subject, traceparent 
   assertCommandId(key);
   assertCommand({ id: key, device, via, name, params, qos, deadline, ...fields });
   const { lifetimeMsMax } = commandLimits;
-  if (deadline <= nowMs || deadline > nowMs + lifetimeMsMax)
-    throw new TailraceError(
-      'invalid_message',
-      `deadline: expected a time after ${nowMs}, by at most ${lifetimeMsMax} ms, got ${deadline}`,
-    );
+  if (deadline <= nowMs || deadline > nowMs + lifetimeMsMax) {
+    const expected = `a time after ${nowMs}, by at most ${lifetimeMsMax / 3_600_000} h, in ms since 1970`;
+    throw new TailraceError('invalid_message', `deadline: expected ${expected}, got ${deadline}`);
+  }
   assertCondition(submission);
 }

@@ -30,6 +30,12 @@ export async function findCommand(queryable: Queryable, id: string): Promise<Com
   return (await commandsOf(queryable, `SELECT ${columns} FROM commands WHERE id = $1`, [id]))[0];
 }
 
+/** Resolves with the command of an ID; if there is none, with the one that the sender has submitted under this key. */
+export async function findCommandOf(queryable: Queryable, id: string, sender: string): Promise<Command | undefined> {
+  const sql = `SELECT ${columns} FROM commands WHERE id = $1 OR (sender = $2 AND key = $1) ORDER BY id = $1 DESC LIMIT 1`;
+  return (await commandsOf(queryable, sql, [id, sender]))[0];
+}
+
 /** Resolves with a command that no other transaction changes until this one is finished. Rejects with `not_found`. */
 export async function lockCommand(transaction: Queryable, id: string): Promise<Command> {
   const command = (await lockCommands(transaction, [id])).get(id);
@@ -57,6 +63,8 @@ export interface SubmissionFacts {
   /** Open commands of the device: all of them, and those that are sent before a later one may be. */
   readonly open: number;
   readonly waiting: number;
+  /** Whether the registry has the device: it has reported, or a person has added it. */
+  readonly isRegistered: boolean;
 }
 
 /** Resolves with what is stored about submissions, in their order. */
@@ -72,8 +80,10 @@ export async function factsOf(
     lease: Lease | null;
     open: number;
     waiting: number;
+    isRegistered: boolean;
   }>(
     `SELECT counted.open, counted.waiting, ${validLeaseSql('item.scopes', '$2')} AS lease,
+        EXISTS (SELECT FROM registry_devices WHERE path = item.device) AS "isRegistered",
         (SELECT to_jsonb(known) FROM (
            SELECT ${columns} FROM commands WHERE sender = item.sender AND key = item.key) AS known) AS known
        FROM jsonb_to_recordset($1::jsonb) AS item (place integer, sender text, key text, device text, scopes text[])
@@ -84,8 +94,8 @@ export async function factsOf(
       ORDER BY item.place`,
     [JSON.stringify(items), nowMs],
   );
-  return rows.map(({ known, lease, open, waiting }) => ({
-    ...{ open, waiting, lease: lease ?? undefined },
+  return rows.map(({ known, lease, open, waiting, isRegistered }) => ({
+    ...{ open, waiting, isRegistered, lease: lease ?? undefined },
     known: known === null ? undefined : commandFrom(known),
   }));
 }

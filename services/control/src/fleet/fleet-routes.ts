@@ -55,7 +55,7 @@ const deviceSchema = z.object({
 });
 
 const tags = ['Fleet commands'];
-const byId = z.object({ id: z.string().min(1).max(64) });
+const byId = z.object({ id: z.string().min(1).max(64).describe('`id` of the answer, or that of the own request.') });
 /** Devices that a dry run names. */
 const namedMax = 100;
 
@@ -189,7 +189,7 @@ function registerQueries(api: Api, fleets: FleetService, watch: FleetWatch): voi
       const progress = await fleets.find(request.requester, request.params.id);
       watch.assertPlace();
       reply.hijack();
-      watch.add(request.params.id, progress, reply.raw);
+      watch.add(progress.fleet.id, progress, reply.raw);
     },
   );
 }

@@ -136,9 +136,9 @@ export class FleetService {
    * Pauses, resumes, cancels or confirms a fleet command. After the answer to a pause or a cancellation no further
    * device gets its command. Rejects with `conflict` for one that is in a state without this decision, and `forbidden`.
    */
-  async decide(requester: Requester, id: string, decision: FleetDecision): Promise<FleetProgress> {
+  async decide(requester: Requester, idOrKey: string, decision: FleetDecision): Promise<FleetProgress> {
     const { context, onDue } = this.#options;
-    const { scope } = (await this.find(requester, id)).fleet;
+    const { id, scope } = (await this.find(requester, idOrKey)).fleet;
     const refused = { action: 'fleet.refused', target: `fleet/${id}`, details: { requested: decision } };
     await orRefused(context, requester, refused, async () => {
       assertRole(requester, ...decisions[decision].roles);
@@ -152,9 +152,10 @@ export class FleetService {
     return await this.find(requester, id);
   }
 
-  /** Rejects with `not_found`, also for one with devices that the requester may not see. */
+  /** By its ID, or the sender's own key. Rejects with `not_found`, also for devices that the requester may not see. */
   async find(requester: Requester, id: string): Promise<FleetProgress> {
-    const fleet = await findFleet(this.#options.context.database, id);
+    const { database } = this.#options.context;
+    const fleet = (await findFleet(database, id)) ?? (await findFleetByKey(database, requester.subject, id));
     if (fleet !== undefined && isVisible(requester, fleet)) return await this.#progressOf(fleet);
     throw new TailraceError('not_found', `fleet command: expected the ID of one, got ${shown(id)}`);
   }
@@ -180,8 +181,8 @@ export class FleetService {
     id: string,
     filter: Parameters<typeof listFleetDevices>[2],
   ): Promise<readonly FleetDeviceRow[]> {
-    await this.find(requester, id);
-    return await listFleetDevices(this.#options.context.database, id, filter);
+    const { fleet } = await this.find(requester, id);
+    return await listFleetDevices(this.#options.context.database, fleet.id, filter);
   }
 
   async #selected(requester: Requester, request: FleetRequest): Promise<readonly string[]> {

@@ -1,6 +1,5 @@
-import { type ErrorCode, isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type ErrorCode, isTailraceError, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { FastifyError } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 
 /** The body of each answer that is an error. */
@@ -49,50 +48,26 @@ export function errorAnswer({ code, message, retryable }: TailraceError): ErrorA
   return { error: { code, message, retryable } };
 }
 
-/** The input of a request that have schemas. */
-export interface RequestInput {
-  readonly body: unknown;
-  readonly query: unknown;
-  readonly params: unknown;
+/** What a route takes, and what the request has. */
+export interface RequestFacts {
+  readonly contentType: string;
+  readonly contentTypes: readonly string[];
 }
 
-/** Returns anything that a handler or Fastify has thrown as an error for the client. */
-export function requestErrorFrom(thrown: unknown, input: RequestInput): TailraceError {
-  if (isTailraceError(thrown)) return thrown;
-  if (hasZodFastifySchemaValidationErrors(thrown))
-    return new TailraceError('invalid_message', validationText(thrown as unknown as ValidationError, input));
+/** Returns anything that a handler or Fastify has thrown as an error for the client, and its status. */
+export function refusalFrom(
+  thrown: unknown,
+  { contentType, contentTypes }: RequestFacts,
+): { readonly error: TailraceError; readonly status: number } {
+  const error = isTailraceError(thrown) ? thrown : undefined;
+  if (error !== undefined) return { error, status: statusOf(error) };
   const { code, statusCode, message } = thrown as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new TailraceError('too_large', 'body: expected a smaller one');
+  const invalid = (text: string, status: number) => ({ error: new TailraceError('invalid_message', text), status });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return invalid(`expected Content-Type: ${contentTypes.join(' or ')}, got ${contentType || 'none'}`, 415);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return { error: new TailraceError('too_large', 'body: expected a smaller one'), status: 413 };
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
-    return new TailraceError('invalid_message', `request: expected a valid one, got an error: ${message ?? code}`);
-  return tailraceErrorFrom(thrown);
-}
-
-interface ValidationError {
-  readonly validation: readonly { readonly instancePath: string; readonly message?: string }[];
-  readonly validationContext?: string;
-}
-
-const errorsMax = 5;
-
-/** Returns for each invalid field what was expected, and its value. */
-function validationText({ validation, validationContext = 'body' }: ValidationError, input: RequestInput): string {
-  const part = { body: input.body, querystring: input.query, params: input.params }[validationContext];
-  const texts = validation.slice(0, errorsMax).map(({ instancePath, message = 'expected another value' }) => {
-    const path = instancePath.split('/').filter((name) => name !== '');
-    const field = path.join('.') || validationContext;
-    const text = message.replace(/^Invalid input: /, '').replace(/, received .*$/, '');
-    return `${field}: ${text}, got ${shown(valueAt(part, path))}`;
-  });
-  const more = validation.length > errorsMax ? `; and ${validation.length - errorsMax} more` : '';
-  return texts.join('; ') + more;
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  let at = value;
-  for (const name of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;
-    at = (at as Record<string, unknown>)[name];
-  }
-  return at;
+    return invalid(`request: expected a valid one, got an error: ${message ?? code}`, 400);
+  return { error: tailraceErrorFrom(thrown), status: 500 };
 }

@@ -14,20 +14,20 @@ import type { Claims } from '@tailrace/platform/token-claims';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
 import { noSpan, type Span } from '@tailrace/platform/tracing';
 import { version } from '@tailrace/platform/version';
-import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { type FastifyRequest, fastify } from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
   serializerCompiler,
-  validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import type { ControlTracing } from '../control-tracing.ts';
 import { type Requester, requesterFromClaims } from '../requester.ts';
-import { errorAnswer, requestErrorFrom, statusOf } from './api-error.ts';
+import { errorAnswer, refusalFrom } from './api-error.ts';
 import type { Api } from './api-type.ts';
 import { registerDocsPage } from './docs-page.ts';
+import { noQuerySchema, requestValidator } from './request-schema.ts';
 
 export type { Api } from './api-type.ts';
 
@@ -100,7 +100,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     },
     clientErrorHandler: answerClientError,
   }).withTypeProvider<ZodTypeProvider>();
-  api.setValidatorCompiler(validatorCompiler);
+  api.setValidatorCompiler(requestValidator);
   api.setSerializerCompiler(serializerCompiler);
   const connections = new Connections(api.server, { connectionsMax: settings.connectionsMax, trustedProxies: trusted });
   connections.watchRequests(api.server);
@@ -149,21 +149,20 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     requests.with({ result: statusCode < 400 ? 'ok' : statusCode < 500 ? 'refused' : 'failed' }).add();
   });
   api.setNotFoundHandler(async (request) => {
-    throw new TailraceError(
-      'not_found',
-      `expected a path of GET /v1/openapi.json, got ${shown(`${request.method} ${request.url}`)}`,
-    );
+    const expected = 'expected a method and path that exist, as GET /v1/openapi.json has them';
+    throw new TailraceError('not_found', `${expected}, got ${shown(`${request.method} ${request.url}`)}`);
   });
   api.setErrorHandler(async (thrown, request, reply) => {
-    let error = requestErrorFrom(thrown, request);
+    const { consumes: contentTypes = ['application/json'] } = request.routeOptions.schema ?? {};
+    const contentType = String(request.headers['content-type'] ?? '').split(';')[0]!;
+    let { error, status } = refusalFrom(thrown, { contentType, contentTypes });
     const { method, requester } = request;
     if (requester !== null && method !== 'GET') {
       const path = request.url.replace(/^\/v1\/|\?.*$/g, '');
       await onRefused(requester, { method, path }, error).catch((failure: unknown) => {
-        error = tailraceErrorFrom(failure);
+        ({ error, status } = refusalFrom(failure, { contentType, contentTypes }));
       });
     }
-    const status = statusOf(error);
     // Errors of the sender are not recorded.
     if (status >= 500) spans.get(request)?.fail(thrown);
     if (error.code === 'internal')
@@ -173,6 +172,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     return reply.code(status).serializer(JSON.stringify).type('application/json').send(errorAnswer(error));
   });
 
+  takeJson(api);
+  // Before the document is made: each route refuses what has no effect.
+  api.addHook('onRoute', (route) => {
+    const { schema } = route;
+    if (schema !== undefined && schema.hide !== true) schema.querystring ??= noQuerySchema(schema.body);
+  });
   await api.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -193,6 +198,23 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     await registerDocsPage(scope as Api);
   });
   return api;
+}
+
+/** Takes bodies in JSON alone. No body is an empty object, so that a request without options needs none. */
+function takeJson(api: Api): void {
+  const parse = api.getDefaultJsonParser('error', 'error');
+  api.removeAllContentTypeParsers();
+  api.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else
+      parse(request, body, (error, value) => {
+        const expected = `body: expected JSON, got ${shown(body)}`;
+        done(error && new TailraceError('invalid_message', expected, { cause: error }), value);
+      });
+  });
+  api.addHook('preValidation', async (request) => {
+    if (request.routeOptions.schema?.body !== undefined) request.body ??= {};
+  });
 }
 
 /**

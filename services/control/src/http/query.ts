@@ -27,6 +27,13 @@ export const commandValueSchema = z.union([
 
 export const limitSchema = z.coerce.number().int().min(1).max(500).default(100).describe('Entries of a page.');
 
+/** A time in a query. */
+export const epochMsSchema = z.coerce
+  .number({ error: 'expected milliseconds since 1970' })
+  .min(0)
+  .max(8.64e15)
+  .describe('Epoch ms.');
+
 /** Of `before` and `next`: an opaque text, of a position below 2^53. */
 export const cursorSchema = z
   .string()
@@ -48,6 +55,7 @@ export const errorResponses = {
   403: errorSchema,
   404: errorSchema,
   409: errorSchema,
+  415: errorSchema.describe('The body has another Content-Type than expected.'),
   422: errorSchema.describe('A maximum is reached: ask for less, or remove something first.'),
   429: errorSchema,
   503: errorSchema,

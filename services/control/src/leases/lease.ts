@@ -100,7 +100,7 @@ export function claimed(claim: LeaseClaim, overlapping: readonly Lease[], nowMs:
       // Repeated by a holder that has not received the reply.
       if (own !== undefined) return { lease: { ...own, until: Math.max(until, own.until) }, removed: [] };
       const [other] = valid;
-      if (other !== undefined) throw held(scope, other);
+      if (other !== undefined) throw held(scope, other, nowMs);
       return { lease: fresh, removed: expired };
     }
     case 'take_over': {
@@ -119,30 +119,38 @@ export function claimed(claim: LeaseClaim, overlapping: readonly Lease[], nowMs:
   }
 }
 
-function held(scope: string, { holder, until, scope: other }: Lease): TailraceError {
-  const time = new Date(until).toISOString();
+/** With the time that is left: readers have other time zones than this process. */
+function held(scope: string, { holder, until, scope: other }: Lease, nowMs: number): TailraceError {
+  const seconds = Math.ceil((until - nowMs) / 1_000);
+  const time = seconds > 180 ? `${Math.ceil(seconds / 60)} min` : `${seconds} s`;
   return new TailraceError(
     'conflict',
-    `${scope}: expected no other lease, got ${other} of ${shown(holder)} until ${time}`,
+    `${scope}: expected no other lease, got ${other} of ${shown(holder)} for ${time} more`,
   );
 }
 
 function notHeld(scope: string, token: number, valid: readonly Lease[]): TailraceError {
   const other = valid.find((lease) => lease.scope === scope);
   const state = other === undefined ? 'it has none' : `it has ${other.token} of ${shown(other.holder)}`;
-  return new TailraceError('conflict', `lease of ${scope}: expected its token, got ${token}: ${state}`);
+  const got = token === 0 ? 'none' : token;
+  return new TailraceError('conflict', `token: expected that of the lease of ${scope}, got ${got}: ${state}`);
 }
 
 /**
  * Returns the fence of a command. `covering`: the valid lease that covers its device. `token`: that of the sender's
- * lease; 0: none was sent. Throws `conflict` if another subject holds the lease, or the token is not that of it.
+ * lease; 0: none was sent. `nowMs`: epoch ms. Throws `conflict` if another subject holds the lease, or the token is not
+ * that of it.
  */
-export function fenceFor(device: string, sender: string, token: number, covering: Lease | undefined): number {
+export function fenceFor(
+  { device, sender, token }: { readonly device: string; readonly sender: string; readonly token: number },
+  covering: Lease | undefined,
+  nowMs: number,
+): number {
   if (covering === undefined) {
     if (token === 0) return 0;
     throw new TailraceError('conflict', `lease: expected the token of a valid lease of ${device}, got ${token}`);
   }
-  if (covering.holder !== sender) throw held(device, covering);
+  if (covering.holder !== sender) throw held(device, covering, nowMs);
   if (token !== 0 && token !== covering.token)
     throw new TailraceError('conflict', `lease: expected ${covering.token}, got ${token}`);
   return covering.token;

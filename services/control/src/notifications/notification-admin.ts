@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Queryable } from '@tailrace/database/database';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, entryOf } from '../audit/audit-entry.ts';
 import { matchesSql } from '../commands/command-store.ts';
 import { type ActContext, act } from '../control-context.ts';
 import type { Act } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
-import { assertVersion, lockId } from '../stored-by-id.ts';
-import { notificationChannel } from './notification-store.ts';
+import { assertVersion, isOwn, lockId } from '../stored-by-id.ts';
+import { notificationChannel, type TargetProgress, targetProgress } from './notification-store.ts';
+import type { OutwardAddresses } from './outward-address.ts';
 import { type Route, routeSchema } from './route.ts';
 import { shownTarget, type Target, type TargetSettings, targetSchema } from './target.ts';
 
@@ -58,6 +59,9 @@ const routeKind: Kind<Omit<Route, 'id'>> = {
 
 export interface NotificationAdminOptions {
   readonly context: ActContext;
+  readonly addresses: Pick<OutwardAddresses, 'allowsHost'>;
+  /** Whether mail can be sent. */
+  readonly hasMail: boolean;
   /** Called after each change of this process. Others read it within a second. */
   readonly onChanged: () => void;
 }
@@ -82,26 +86,49 @@ export class NotificationAdmin {
     return await this.#list(routeKind, requester);
   }
 
+  /** Resolves with a target, and with what waits for it and was sent to it. Rejects with `not_found`. */
+  async target(
+    requester: Requester,
+    id: string,
+  ): Promise<Stored<TargetSettings> & { readonly progress: TargetProgress }> {
+    const { database } = this.#options.context;
+    const stored = await this.#find(targetKind, requester, id);
+    return { ...stored, progress: await targetProgress(database, id) };
+  }
+
+  /** Rejects with `not_found`. */
+  async route(requester: Requester, id: string): Promise<Stored<Omit<Route, 'id'>>> {
+    return await this.#find(routeKind, requester, id);
+  }
+
   /**
    * Creates or changes a target; one that was gone gets notifications again. Rejects with `conflict` for a version, and
-   * with `forbidden` if a route to it, or what it has not got, is about devices that the requester may not see.
+   * `invalid_message` for one to which nothing can be sent, and `forbidden` if a route to it, or what it has not got, is
+   * about devices that the requester may not see.
    */
   async putTarget(
     requester: Requester,
     { id, ...settings }: Target,
     version?: number,
   ): Promise<Stored<TargetSettings>> {
+    assertRole(requester, 'engineer');
+    this.#assertReachable(settings as TargetSettings);
     return await this.#put(targetKind, requester, id, settings as TargetSettings, version);
   }
 
-  /** As `putTarget`. Rejects with `forbidden` for devices that the requester may not see, of the former route too. */
+  /**
+   * As `putTarget`. Rejects with `forbidden` for devices that the requester may not see, of the former route too, and
+   * `invalid_message` for targets that do not exist.
+   */
   async putRoute(
     requester: Requester,
     { id, ...settings }: Route,
     version?: number,
   ): Promise<Stored<Omit<Route, 'id'>>> {
     for (const pattern of settings.patterns) assertMaySee(requester, pattern);
-    return await this.#put(routeKind, requester, id, settings, version);
+    return await this.#put(routeKind, requester, id, settings, version, (transaction) =>
+      assertTargets(transaction, requester, settings.targets),
+    );
   }
 
   /** What waits for it is removed, too. Rejects with `not_found`, and with `forbidden` as `putTarget`. */
@@ -159,18 +186,42 @@ export class NotificationAdmin {
     return rows.map((row) => storedFrom(row, parse));
   }
 
+  async #find<S>({ table, noun, parse }: Kind<S>, requester: Requester, id: string): Promise<Stored<S>> {
+    // As in `#list`.
+    assertRole(requester, 'engineer');
+    const sql = `SELECT * FROM ${table} WHERE id = $1`;
+    const row = (await this.#options.context.database.query<StoredRow>(sql, [id])).rows[0];
+    assertOwn(requester, noun, id, row);
+    return storedFrom(row, parse);
+  }
+
+  #assertReachable(settings: TargetSettings): void {
+    const { addresses, hasMail } = this.#options;
+    if (settings.kind === 'email') {
+      if (hasMail) return;
+      const expected = 'expected webhook or alertmanager, as mailUrl is not set';
+      throw new TailraceError('invalid_message', `target.kind: ${expected}, got email`);
+    }
+    const { hostname } = new URL(settings.url);
+    if (addresses.allowsHost(hostname)) return;
+    const expected = `expected an address outside of this machine, got ${hostname}; notificationNetworks allows it`;
+    throw new TailraceError('invalid_message', `target.url: ${expected}`);
+  }
+
   async #put<S>(
     kind: Kind<S>,
     requester: Requester,
     id: string,
     settings: S,
     version: number | undefined,
+    check?: (transaction: Queryable) => Promise<void>,
   ): Promise<Stored<S>> {
     assertRole(requester, 'engineer');
     const { context } = this.#options;
     const { table, noun, parse, max } = kind;
     const stored = await act(context, async (transaction) => {
       await lockId(transaction, noun, id);
+      await check?.(transaction);
       const before = await lock(transaction, kind, id);
       if (before === undefined) await assertBelow(transaction, table, noun, max);
       else assertOwn(requester, noun, id, before);
@@ -280,6 +331,16 @@ async function assertMaySeeUnsent(transaction: Queryable, requester: Requester, 
     [target, [...requester.subscribe, ...requester.command]],
   );
   if (rows.length > 0) assertMaySee(requester, rows[0]!.device);
+}
+
+async function assertTargets(queryable: Queryable, requester: Requester, targets: readonly string[]): Promise<void> {
+  const sql = 'SELECT id, tenant FROM notification_targets WHERE id = ANY ($1::text[])';
+  const { rows } = await queryable.query<{ id: string; tenant: string }>(sql, [targets]);
+  const known = new Set(rows.filter((row) => isOwn(requester, row)).map(({ id }) => id));
+  const index = targets.findIndex((id) => !known.has(id));
+  if (index < 0) return;
+  const expected = 'expected the ID of a notification target';
+  throw new TailraceError('invalid_message', `targets.${index}: ${expected}, got ${shown(targets[index])}`);
 }
 
 async function assertBelow(transaction: Queryable, table: string, noun: string, max: number): Promise<void> {

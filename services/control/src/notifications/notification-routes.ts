@@ -6,7 +6,12 @@ import { routeSchema } from './route.ts';
 import { shownTarget, type TargetSettings, targetSchema } from './target.ts';
 import { newWebhookSecret } from './webhook.ts';
 
-const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, . _ and -, at most 64');
+const idSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'expected 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit',
+  );
 const byId = z.object({ id: idSchema });
 const version = z.int().min(0).optional().describe('The version that the change is based on, 0 for a new one.');
 const changed = {
@@ -21,6 +26,13 @@ const shownTargetSchema = z
     gone: z.string().optional().describe('Why nothing is sent until it is changed.'),
   })
   .meta({ id: 'NotificationTarget' });
+const progressFields = {
+  waiting: z.int().describe('Notifications that wait, also for the end of quiet hours.'),
+  dead: z.int().describe('Dead letters.'),
+  lastSent: z.number().optional().describe('Epoch ms.'),
+  lastError: z.string().optional().describe('Of what waits after a failed attempt, else of the newest dead letter.'),
+  nextAttempt: z.number().optional().describe('After a failed one, epoch ms.'),
+};
 const storedRouteSchema = routeSchema.extend({ id: idSchema, ...changed }).meta({ id: 'NotificationRoute' });
 const deadLetterSchema = z.object({
   ...{ target: idSchema, transition: z.string(), attempts: z.int(), error: z.string() },
@@ -39,7 +51,7 @@ export function registerNotificationRoutes(api: Api, admin: NotificationAdmin): 
     {
       schema: {
         ...{ tags, summary: 'Notifications that were given up, the newest 100' },
-        querystring: z.object({ target: idSchema.optional() }),
+        querystring: z.strictObject({ target: idSchema.optional() }),
         response: { 200: z.object({ deadLetters: z.array(deadLetterSchema) }), ...errorResponses },
       },
     },
@@ -65,12 +77,31 @@ function registerTargets(api: Api, admin: NotificationAdmin): void {
     },
     async ({ requester }) => ({ targets: (await admin.targets(requester)).map(targetBodyOf) }),
   );
+  api.get(
+    '/v1/notification-targets/:id',
+    {
+      schema: {
+        ...{ tags, summary: 'A target, with what waits for it and its last error', params: byId },
+        response: { 200: shownTargetSchema.extend(progressFields), ...errorResponses },
+      },
+    },
+    async ({ requester, params }) => {
+      const { progress, ...stored } = await admin.target(requester, params.id);
+      const { waiting, dead, lastSentMs, lastError, retryMs } = progress;
+      return {
+        ...targetBodyOf(stored),
+        ...{ waiting, dead, ...(lastSentMs === null ? {} : { lastSent: lastSentMs }) },
+        ...(lastError === null ? {} : { lastError }),
+        ...(waiting === 0 || retryMs === 0 ? {} : { nextAttempt: retryMs }),
+      };
+    },
+  );
   api.put(
     '/v1/notification-targets/:id',
     {
       schema: {
         ...{ tags, summary: 'Create or change a target', description: engineer, params: byId },
-        body: z.object({ version, target: targetSchema }),
+        body: z.strictObject({ version, target: targetSchema }),
         response: { 200: shownTargetSchema, ...errorResponses },
       },
     },
@@ -122,6 +153,16 @@ function registerRoutes(api: Api, admin: NotificationAdmin): void {
       },
     },
     async ({ requester }) => ({ routes: (await admin.routes(requester)).map(bodyOf) }),
+  );
+  api.get(
+    '/v1/notification-routes/:id',
+    {
+      schema: {
+        ...{ tags, summary: 'A route', params: byId },
+        response: { 200: storedRouteSchema, ...errorResponses },
+      },
+    },
+    async ({ requester, params }) => bodyOf(await admin.route(requester, params.id)),
   );
   api.put(
     '/v1/notification-routes/:id',

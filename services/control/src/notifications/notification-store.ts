@@ -260,6 +260,28 @@ export async function countWaiting(
   return { rows: found?.rows ?? 0, ofOne: found?.ofOne ?? 0, oldestMs: found?.oldest ?? undefined };
 }
 
+/** What waits for a target, and what became of the rest. */
+export interface TargetProgress {
+  readonly waiting: number;
+  readonly dead: number;
+  /** Epoch ms; null: nothing was sent in the time for which that is kept. */
+  readonly lastSentMs: number | null;
+  /** Of a notification that waits after a failed attempt, else of the newest dead letter; null: there is none. */
+  readonly lastError: string | null;
+  /** When it is tried again, epoch ms. */
+  readonly retryMs: number;
+}
+
+export async function targetProgress(queryable: Queryable, target: string): Promise<TargetProgress> {
+  const sql = `SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'dead') AS dead,
+      max(finished_ms) FILTER (WHERE state = 'sent') AS "lastSentMs",
+      (SELECT retry_ms FROM notification_targets WHERE id = $1) AS "retryMs",
+      (SELECT error FROM notifications WHERE target = $1 AND error <> '' AND state IN ('waiting', 'dead')
+        ORDER BY state DESC, position DESC LIMIT 1) AS "lastError"
+    FROM notifications WHERE target = $1`;
+  return (await queryable.query<TargetProgress>(sql, [target])).rows[0]!;
+}
+
 /** Makes the oldest notifications of targets with more than `waitingMax` dead letters. Resolves with their number. */
 export async function trimWaiting(queryable: Queryable, waitingMax: number, nowMs: number): Promise<number> {
   const { rowCount } = await queryable.query(

@@ -31,6 +31,15 @@ test('private and public networks are allowed: the receivers of a plant are in o
     assert.equal(isAllowed(addresses, address), true, address);
 });
 
+test('the host of a URL is refused if its address, or the name of this machine, is', () => {
+  const [addresses, local] = [new OutwardAddresses([]), new OutwardAddresses(['127.0.0.0/8'])];
+  for (const host of ['127.0.0.1', '[::1]', 'localhost', 'a.localhost', '169.254.169.254'])
+    assert.equal(addresses.allowsHost(host), false, host);
+  for (const host of ['10.0.0.7', 'incidents.plant.example', 'localhost.plant.example', '[fd12:3456::1]'])
+    assert.ok(addresses.allowsHost(host), host);
+  assert.ok(local.allowsHost('localhost') && local.allowsHost('127.0.0.1'));
+});
+
 test('a setting allows networks that are refused otherwise', () => {
   const addresses = new OutwardAddresses(['127.0.0.1', 'fe80::/64']);
   for (const address of ['127.0.0.1', '::ffff:127.0.0.1', 'fe80::1']) assert.ok(isAllowed(addresses, address), address);

@@ -47,12 +47,26 @@ export class OutwardAddresses {
     for (const text of allowed) addNetwork(this.#allowed, text);
   }
 
-  /** Throws `forbidden` for an address that may not be reached. */
-  assert(text: string): void {
+  /** Returns whether an address may be reached. */
+  allows(text: string): boolean {
     const address = plainAddress(text);
     const family = address !== undefined && isIPv4(address) ? 'ipv4' : 'ipv6';
-    if (address !== undefined && (this.#allowed.check(address, family) || !this.#forbidden.check(address, family)))
-      return;
+    return address !== undefined && (this.#allowed.check(address, family) || !this.#forbidden.check(address, family));
+  }
+
+  /**
+   * Returns whether the host of a URL may be reached, as far as that is known without a look-up of its name: the
+   * addresses of a name are checked when the connection is made.
+   */
+  allowsHost(host: string): boolean {
+    const text = host.replace(/^\[|\]$/g, '');
+    if (isIP(text) !== 0) return this.allows(text);
+    return !/(^|\.)localhost\.?$/i.test(text) || this.allows('127.0.0.1');
+  }
+
+  /** Throws `forbidden` for an address that may not be reached. */
+  assert(text: string): void {
+    if (this.allows(text)) return;
     const hint = 'loopback, link-local and multicast addresses are refused, unless notificationNetworks has them';
     throw new TailraceError(
       'forbidden',

@@ -7,14 +7,17 @@ import { createPost, type PostOutward } from './outward-request.ts';
 
 /** Returns what sends to targets. Throws `invalid_config` for a file that cannot be read. */
 export function outwardFrom(settings: NotificationSettings): {
+  readonly addresses: OutwardAddresses;
   readonly post: PostOutward;
   readonly mail: SendMail | undefined;
 } {
   const { notificationNetworks, notificationCaFile, mailUrl: url, mailFrom: from, mailUser: user } = settings;
   const ca = authoritiesFrom(notificationCaFile);
   const { mailPassword: password, mailTls: requiresTls } = settings;
+  const addresses = new OutwardAddresses(notificationNetworks);
   return {
-    post: createPost({ addresses: new OutwardAddresses(notificationNetworks), ca }),
+    addresses,
+    post: createPost({ addresses, ca }),
     mail: url === '' ? undefined : createMailer({ url, user, password, requiresTls, from, ca }),
   };
 }

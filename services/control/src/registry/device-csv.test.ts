@@ -71,7 +71,7 @@ test('each invalid line is named, with its number, column and reason', async () 
     /^5 gateway .*got "no path"/,
     /^6 min .*got "high"/,
     /^7 type .*got "integer"/,
-    /^8 min expected min up to max/,
+    /^8 min expected at most 1 \(max\), got 9$/,
     /^10 tag expected each tag once, got "v2" again/,
     /^11 unit expected a name in the column "tag"/,
     /^13 name expected "One", as in another line of the device, got "Two"/,

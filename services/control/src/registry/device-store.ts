@@ -197,6 +197,12 @@ export async function activePaths(
   return rows.map(({ path }) => path);
 }
 
+/** Resolves with the tags that the registry has of devices, each once. */
+export async function tagsOfDevices(queryable: Queryable, paths: readonly string[]): Promise<readonly string[]> {
+  const sql = 'SELECT DISTINCT jsonb_object_keys(tags) AS tag FROM registry_devices WHERE path = ANY ($1::text[])';
+  return (await queryable.query<{ tag: string }>(sql, [paths])).rows.map(({ tag }) => tag);
+}
+
 /** A report that was received from a device. */
 export interface SeenDevice {
   readonly path: string;

@@ -35,8 +35,9 @@ export const tagFieldsSchema = z
     writable: z.boolean().optional().describe('Whether the command `set` may write it.'),
     description: noteSchema.optional(),
   })
-  .refine(({ min, max }) => min === undefined || max === undefined || min <= max, {
-    message: 'expected min up to max',
+  .superRefine(({ min, max }, context) => {
+    if (min === undefined || max === undefined || min <= max) return;
+    context.addIssue({ code: 'custom', path: ['min'], message: `expected at most ${max} (max), got ${min}` });
   });
 
 const texts = {

@@ -207,6 +207,7 @@ function registerImportRoute(api: Api, registry: Registry): void {
   void api.register(async (scope) => {
     const { bytesMax } = csvLimits;
     const options = { parseAs: 'buffer', bodyLimit: bytesMax } as const;
+    scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('text/csv', options, (_request, body, done) => done(null, body));
     (scope as Api).post(
       '/v1/registry/import',
@@ -224,10 +225,8 @@ function registerImportRoute(api: Api, registry: Registry): void {
         },
       },
       async (request, reply) => {
-        const { body } = request;
-        if (!Buffer.isBuffer(body))
-          throw new TailraceError('invalid_message', 'body: expected Content-Type text/csv, got another one');
-        const report = await registry.import(request.requester, body, request.query.dryRun === 'true');
+        if (!Buffer.isBuffer(request.body)) throw new TailraceError('invalid_message', 'body: expected CSV, got none');
+        const report = await registry.import(request.requester, request.body, request.query.dryRun === 'true');
         return reply.code(report.errorCount > 0 ? 422 : 200).send({ ...report, errors: report.errors.slice() });
       },
     );

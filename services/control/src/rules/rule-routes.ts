@@ -1,21 +1,37 @@
-import { ruleId } from '@tailrace/rules/rule';
+import { ruleId, ruleSchema } from '@tailrace/rules/rule';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
 import { deviceSchema, errorResponses, limitSchema } from '../http/query.ts';
 import type { RuleService } from './rule-service.ts';
 
 /** A rule is validated by its own schema, whose errors name the place, also within an expression. */
-const ruleBody = z.looseObject({}).describe('A rule; see docs/CONTROL.md. Without id, version and author.');
+const ruleBody = z.looseObject({}).describe('A rule; see docs/CONTROL.md.');
+/** In the OpenAPI document it has the fields of that schema, without those that control sets. */
+const ruleRequest = z.looseObject({}).meta(documented(z.toJSONSchema(ruleSchema, { io: 'input' })));
+
+function documented({
+  type,
+  properties = {},
+  additionalProperties,
+}: z.core.JSONSchema.BaseSchema): Record<string, unknown> {
+  const { id, version, author, ...fields } = properties;
+  return {
+    ...{ type, properties: fields, required: ['devices', 'condition'], additionalProperties },
+    description: 'A rule; see docs/CONTROL.md. Its ID is in the path; control sets version and author.',
+  };
+}
 const versionSchema = z.coerce
   .number()
   .int()
   .min(0)
-  .default(0)
-  .describe('The version that was edited; 0: a new rule. Another one is refused with 409.');
+  .optional()
+  .describe('The version that was edited; 0 or none: a new rule. Another one is refused with 409.');
 const forceSchema = z
   .stringbool()
   .default(false)
-  .describe('Stores a rule that matches no device of the registry, ahead of its devices. Default: it is refused.');
+  .describe(
+    'Stores a rule ahead of its devices and tags. Default: it is refused if it matches no device of the registry, or if the devices do not report its tags.',
+  );
 
 const tags = ['Rules'];
 const byId = z.object({ id: ruleId });
@@ -87,7 +103,7 @@ export function registerRuleRoutes(api: Api, rules: RuleService): void {
         summary: 'Create a rule, or change it',
         params: byId,
         querystring: z.strictObject({ version: versionSchema, force: forceSchema }),
-        body: ruleBody,
+        body: ruleRequest,
         response: { 200: ruleBody, ...errorResponses },
       },
     },

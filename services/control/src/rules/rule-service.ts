@@ -5,6 +5,7 @@ import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
 import { activePaths, findDevice } from '../registry/device-store.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import type { RuleTags } from './rule-tags.ts';
 
 /** Rules of an installation. Each process of alarms has all of them. */
 const rulesMax = 10_000;
@@ -31,22 +32,31 @@ interface RuleRow {
 export class RuleService {
   readonly #context: ControlContext;
   readonly #survey: () => Promise<void>;
+  readonly #tags: Pick<RuleTags, 'errorsOf'>;
 
   /** `survey`: adds the devices to the registry that have reported up to now. */
-  constructor(context: ControlContext, survey: () => Promise<void>) {
+  constructor(context: ControlContext, survey: () => Promise<void>, tags: Pick<RuleTags, 'errorsOf'>) {
     this.#context = context;
     this.#survey = survey;
+    this.#tags = tags;
   }
 
   /**
-   * Stores a rule as its next version. `version`: the one that was edited; 0: a new rule. `isForced`: also ahead of its
-   * devices, if it matches none of the registry. Resolves with the rule. Rejects with `invalid_rule`, `conflict`
-   * (another version is the last one), `limit_reached`, and `forbidden` (without the role `engineer`, or the right to
-   * see its devices).
+   * Stores a rule as its next version. `edited`: the version that was edited; 0 or undefined: a new rule. `isForced`:
+   * also ahead of its devices and tags, if none of the registry has them. Resolves with the rule. Rejects with
+   * `invalid_rule`, `conflict` (another version is the last one), `limit_reached`, and `forbidden` (without the role
+   * `engineer`, or the right to see its devices).
    */
-  async put(requester: Requester, id: string, body: object, version: number, isForced = false): Promise<Rule> {
+  async put(
+    requester: Requester,
+    id: string,
+    body: object,
+    edited: number | undefined,
+    isForced = false,
+  ): Promise<Rule> {
     return await orRefused(this.#context, requester, refusedOf(id, 'change'), async () => {
       assertRole(requester, 'engineer');
+      const version = edited ?? 0;
       const rule = ruleFrom({ ...body, id, version: version + 1, author: requester.subject });
       for (const pattern of rule.devices) assertMaySee(requester, pattern);
       if (!isForced) await this.#assertMatches(rule);
@@ -56,7 +66,7 @@ export class RuleService {
           throw new TailraceError('conflict', `rule: expected an ID that is free, got ${shown(id)}`);
         if (last !== undefined) assertMaySeeRule(requester, last);
         const isNew = last === undefined || last.body === '';
-        if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, version);
+        if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, edited);
         if (isNew) await assertPlace(transaction);
         // Of a rule that was deleted, the numbers go on.
         const stored = { ...rule, version: (last?.version ?? 0) + 1 };
@@ -69,19 +79,25 @@ export class RuleService {
     });
   }
 
-  /** Rejects with `invalid_rule`, and the places of what matches no active device of the registry. */
+  /**
+   * Rejects with `invalid_rule`, and the places of what matches no active device of the registry; else of the tags that
+   * these devices do not report.
+   */
   async #assertMatches(rule: Rule): Promise<void> {
     const { database } = this.#context;
-    if ((await unmatchedOf(database, rule)).length === 0) return;
-    await this.#survey();
-    const unmatched = await unmatchedOf(database, rule);
-    if (unmatched.length === 0) return;
-    const lines = [...unmatched, 'force=true stores a rule ahead of its devices'];
+    let unmatched = await unmatchedOf(database, rule);
+    if (unmatched.length > 0) {
+      await this.#survey();
+      unmatched = await unmatchedOf(database, rule);
+    }
+    const wrong = unmatched.length > 0 ? unmatched : await this.#tags.errorsOf(database, rule);
+    if (wrong.length === 0) return;
+    const lines = [...wrong, 'force=true stores a rule ahead of its devices and tags'];
     throw new TailraceError('invalid_rule', `rule:\n${lines.join('\n')}`);
   }
 
   /** Deletes a rule: its alarms return to normal. Rejects as `put`, and with `not_found`. */
-  async remove(requester: Requester, id: string, version: number): Promise<void> {
+  async remove(requester: Requester, id: string, version: number | undefined): Promise<void> {
     await orRefused(this.#context, requester, refusedOf(id, 'delete'), async () => {
       assertRole(requester, 'engineer');
       await act(this.#context, async (transaction) => {
@@ -230,9 +246,13 @@ async function assertPlace(queryable: Queryable): Promise<void> {
   throw new TailraceError('limit_reached', `rules: expected at most ${rulesMax}, got one more`);
 }
 
-function otherVersion(id: string, last: RuleRow | undefined, version: number): TailraceError {
+function otherVersion(id: string, last: RuleRow | undefined, version: number | undefined): TailraceError {
   const found = last === undefined || last.body === '' ? '0, as it does not exist' : String(last.version);
-  return new TailraceError('conflict', `rule ${shown(id)}: expected the last version, ${found}, got ${version}`);
+  const text =
+    version === undefined
+      ? `version: expected ${found} in the query, got none`
+      : `expected the last version, ${found}, got ${version}`;
+  return new TailraceError('conflict', `rule ${id}: ${text}`);
 }
 
 function unknownRule(id: string): TailraceError {

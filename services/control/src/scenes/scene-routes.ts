@@ -6,7 +6,7 @@ import type { ScenePlan } from './plan.ts';
 import { sceneSchema, sceneValuesSchema } from './scene.ts';
 import { notDone, runStates, stepStates } from './scene-run.ts';
 import { runCauses, type StoredRun, type StoredScene } from './scene-store.ts';
-import { type Scenes, sceneRunOf } from './scenes.ts';
+import { keyPrefixOf, type Scenes, sceneRunOf } from './scenes.ts';
 
 const timeSchema = z.number().describe('Epoch ms.');
 
@@ -30,7 +30,8 @@ const notReversedSchema = z
 
 const runSchema = z
   .object({
-    id: z.string(),
+    id: z.string().describe('Chosen by control.'),
+    key: z.string().optional().describe('`id` of the request.'),
     scene: z.string(),
     version: z.int().optional().describe('Of the scene; absent while it is preparing.'),
     state: z.enum(['preparing', ...runStates]),
@@ -78,7 +79,7 @@ const planSchema = z.object({
 
 const tags = ['Scenes'];
 const byId = z.object({ id: idSchema });
-const byRun = z.object({ id: z.string().min(1).max(64) });
+const byRun = z.object({ id: z.string().min(1).max(64).describe('`id` of the answer, or that of the own request.') });
 const leaseSchema = z.int().min(0).default(0).describe('Fencing token of the lease that the sender holds; 0: none.');
 const engineer = 'With the role engineer.';
 
@@ -266,13 +267,14 @@ function planBodyOf({ scene, version, values, needsConfirmation, steps }: SceneP
 /** Returns a run as the API has it. */
 function runBodyOf(stored: StoredRun): z.output<typeof runSchema> {
   const { id, scene, state, cause, requester, approver, params, createdMs, changedMs, plan, progress } = stored;
-  const { schedule, trigger, alarm, undoOf, code, message } = stored;
+  const { schedule, trigger, alarm, undoOf, key, code, message } = stored;
   const run = sceneRunOf(stored);
   const isFinal =
     state === 'failed' || (state !== 'preparing' && !['confirming', 'running', 'compensating'].includes(state));
   return {
     ...{ id, scene, state, final: isFinal, cause, by: requester.subject, params: { ...params } },
     ...{ created: createdMs, changed: changedMs },
+    ...(key?.startsWith(keyPrefixOf(requester)) ? { key: key.slice(keyPrefixOf(requester).length) } : {}),
     ...(plan === null ? {} : { version: plan.version }),
     ...(approver === null ? {} : { approver: approver.subject }),
     ...(schedule === null ? {} : { schedule }),

@@ -100,6 +100,8 @@ export interface StoredRun {
   readonly createdMs: number;
   readonly changedMs: number;
   readonly undoOf: string | null;
+  /** The same key is the same run. */
+  readonly key: string | null;
   readonly schedule: string | null;
   readonly scheduleTimeMs: number | null;
   /** ID of the trigger, and the alarm, that have started it. */
@@ -112,7 +114,7 @@ export type RunProgress = Pick<SceneRun, 'steps' | 'compensation' | 'notReversed
 
 const runColumns = `id, position, scene, tenant, state, cause, requester, lease, params, approver, plan, snapshot, progress,
   code, message, created_ms AS "createdMs", changed_ms AS "changedMs", undo_of AS "undoOf", schedule,
-  schedule_time_ms AS "scheduleTimeMs", trigger_id AS trigger, alarm`;
+  schedule_time_ms AS "scheduleTimeMs", trigger_id AS trigger, alarm, run_key AS key`;
 
 export type NewRun = Pick<StoredRun, 'id' | 'scene' | 'tenant' | 'cause' | 'requester' | 'params' | 'createdMs'> &
   Partial<Pick<StoredRun, 'lease' | 'plan' | 'undoOf' | 'schedule' | 'scheduleTimeMs' | 'trigger' | 'alarm'>> & {

@@ -111,7 +111,7 @@ type SceneStepInput =
 
 const stepSchema: z.ZodType<SceneStep, SceneStepInput> = z
   .lazy(() =>
-    z.union([
+    z.discriminatedUnion('do', [
       commandStep,
       waitStep,
       sceneStep,

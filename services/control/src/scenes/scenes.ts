@@ -64,6 +64,11 @@ export interface RunRequest {
   readonly key?: string | undefined;
 }
 
+/** Returns how the keys of runs start that a person has requested. */
+export function keyPrefixOf({ subject }: Pick<Requester, 'subject'>): string {
+  return `api/${subject}/`;
+}
+
 /** Scenes and their runs: what people request. `SceneRunner` works on the runs. */
 export class Scenes {
   readonly #options: ScenesOptions;
@@ -168,7 +173,7 @@ export class Scenes {
     const target = `scene/${request.scene}`;
     const refused = { action: 'scene.refused', target, details: { params: request.params } };
     return await orRefused(context, requester, refused, async () => {
-      const key = request.key === undefined ? undefined : `api/${requester.subject}/${request.key}`;
+      const key = request.key === undefined ? undefined : keyPrefixOf(requester) + request.key;
       const known = key === undefined ? undefined : await findRunByKey(context.database, key);
       if (known !== undefined) return sameRun(known, request);
       const plan = await this.plan(requester, request.scene, request.params);
@@ -184,11 +189,12 @@ export class Scenes {
    */
   async undo(
     requester: Requester,
-    id: string,
+    idOrKey: string,
     lease: number,
   ): Promise<{ readonly run: StoredRun; readonly notReversed: SceneRun['notReversed'] }> {
     const { context } = this.#options;
-    const original = await this.findRun(requester, id);
+    const original = await this.findRun(requester, idOrKey);
+    const { id } = original;
     const target = `scene/${original.scene}`;
     const refused = { action: 'scene.refused', target, details: { run: id, requested: 'undo' } };
     return await orRefused(context, requester, refused, async () => {
@@ -215,9 +221,9 @@ export class Scenes {
   }
 
   /** Confirms a run as the second person, or cancels it. Resolves with the run. */
-  async decide(requester: Requester, id: string, kind: 'confirm' | 'cancel'): Promise<StoredRun> {
+  async decide(requester: Requester, idOrKey: string, kind: 'confirm' | 'cancel'): Promise<StoredRun> {
     const { context } = this.#options;
-    const { scene } = await this.findRun(requester, id);
+    const { id, scene } = await this.findRun(requester, idOrKey);
     const refused = { action: 'scene.refused', target: `scene/${scene}`, details: { run: id, requested: kind } };
     await orRefused(context, requester, refused, async () => {
       if (kind === 'confirm') assertRole(requester, 'supervisor');
@@ -237,8 +243,10 @@ export class Scenes {
     return (await findRun(context.database, id))!;
   }
 
+  /** By its ID, or the requester's own key. Rejects with `not_found`, also for one of another tenant. */
   async findRun(requester: Requester, id: string): Promise<StoredRun> {
-    const run = await findRun(this.#options.context.database, id);
+    const { database } = this.#options.context;
+    const run = (await findRun(database, id)) ?? (await findRunByKey(database, keyPrefixOf(requester) + id));
     if (run !== undefined && isOwn(requester, run)) return run;
     throw new TailraceError('not_found', `scene run: expected the ID of one, got ${shown(id)}`);
   }

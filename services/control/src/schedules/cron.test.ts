@@ -144,8 +144,10 @@ test('an invalid expression or time zone is refused with what was expected', () 
     }
     return assert.fail(`${expression} ${timeZone} was accepted`);
   };
-  assert.match(reason('61 * * * *'), /^cron: expected minute, hour.*got "61 \* \* \* \*": .*minute/);
-  assert.match(reason('0 24 * * *'), /hour/);
+  assert.equal(reason('61 * * * *'), 'cron: expected a minute from 0 to 59, got 61 in "61 * * * *"');
+  assert.match(reason('0 24 * * *'), /expected an hour from 0 to 23, got 24/);
+  assert.match(reason('0 0 0 1 13 *'), /expected a month from 1 to 12, got 13/);
+  assert.match(reason('*/5/7 0 * * *'), /^cron: expected minute, hour/);
   assert.match(reason('* * * *'), /it has 4 fields/);
   assert.match(reason('0 0 1 1 * 2030 7'), /it has 7 fields/);
   assert.match(reason('? * * * *'), /it contains "\?"/);

@@ -43,6 +43,7 @@ export class CronTimes {
       });
     } catch (cause) {
       if (cause instanceof TailraceError) throw cause;
+      assertBounds(expression);
       throw invalidCron(expression, cause instanceof Error ? cause.message : '', cause);
     }
     if (this.after(nowMs) === undefined) throw invalidCron(expression, 'it has no time in the years to come');
@@ -118,6 +119,34 @@ function listed(field: string, below: number): string | undefined {
     for (let number = first; number <= last; number += Number(step ?? 1)) numbers.push(number);
   }
   return numbers.join(',');
+}
+
+/** Names, bounds: of the fields, the seconds first. */
+const fieldBounds = [
+  ...([
+    ['second', 0, 59],
+    ['minute', 0, 59],
+    ['hour', 0, 23],
+  ] as const),
+  ...([
+    ['day of the month', 1, 31],
+    ['month', 1, 12],
+    ['day of the week', 0, 7],
+  ] as const),
+] as const;
+
+/** Throws `invalid_message` with the field and the number that is out of its bounds, if one is. */
+function assertBounds(expression: string): void {
+  const fields = expression.trim().split(/\s+/);
+  for (const [index, field] of fields.entries()) {
+    const [name, min, max] = fieldBounds[index + fieldBounds.length - fields.length]!;
+    // Without steps, which follow a slash.
+    const numbers = [...field.matchAll(/(?<![/\d])\d+/g)].map(([text]) => Number(text));
+    const wrong = numbers.find((number) => number < min || number > max);
+    if (wrong === undefined) continue;
+    const expected = `expected ${/^[aeiouh]/.test(name) ? 'an' : 'a'} ${name} from ${min} to ${max}, got ${wrong}`;
+    throw new TailraceError('invalid_message', `cron: ${expected} in ${shown(expression)}`);
+  }
 }
 
 function invalidCron(expression: string, reason: string, cause?: unknown): TailraceError {

@@ -18,13 +18,16 @@ import { triggerAct } from './triggers.ts';
 
 /** What alarms of one transaction have started. */
 export interface TriggerOutcome {
+  /** Entries of the audit. */
+  readonly entries: number;
   readonly started: number;
   readonly skipped: readonly SkippedAlarms[];
 }
 
-const nothing: TriggerOutcome = { started: 0, skipped: [] };
 /** Alarms that an entry of the audit names; further ones are counted. */
 const namedAlarmsMax = 10;
+
+type TakenAlarms = Omit<TriggerOutcome, 'entries'> & { readonly acts: readonly Act[] };
 
 export interface TriggerRunsOptions {
   readonly context: Pick<ControlContext, 'journal' | 'wakeOutbox' | 'clock'>;
@@ -56,21 +59,32 @@ export class TriggerRuns {
   }
 
   /**
-   * Adds the runs of raised alarms, with their audit entries, as the last statements of the transaction but for the
-   * position. Call `committed` with the outcome after the commit. Rejects as the database does.
+   * Adds the runs of raised alarms, with their audit entries and `others`, as the last statements of the transaction
+   * but for the position. Call `committed` with the outcome after the commit. Rejects as the database does.
    */
-  async take(transaction: Transaction, raised: readonly RaisedAlarm[]): Promise<TriggerOutcome> {
-    if (raised.length === 0) return nothing;
+  async take(
+    transaction: Transaction,
+    raised: readonly RaisedAlarm[],
+    others: readonly Act[] = [],
+  ): Promise<TriggerOutcome> {
+    const { acts, ...outcome } = await this.#start(transaction, raised);
+    const all = [...others, ...acts];
+    if (all.length > 0) await this.#options.context.journal.append(transaction, all);
+    return { ...outcome, entries: all.length };
+  }
+
+  async #start(transaction: Transaction, raised: readonly RaisedAlarm[]): Promise<TakenAlarms> {
+    const acts: Act[] = [];
+    const outcome = { started: 0, skipped: [] as SkippedAlarms[], acts };
+    if (raised.length === 0) return outcome;
     const ids = (await activeTriggers(transaction))
       .filter((trigger) => raised.some((each) => isRaisedFor(trigger, each)))
       .map(({ id }) => id);
-    if (ids.length === 0) return nothing;
+    if (ids.length === 0) return outcome;
     // Of two processes that read alarms of one trigger, one waits, and then finds the cooldown of the other.
     const triggers = await lockActiveTriggers(transaction, ids);
     const active = await triggersWithActiveRun(transaction, ids);
     let free = activeRunsMax - (await countActiveRuns(transaction, activeRunsMax));
-    const acts: Act[] = [];
-    const outcome = { started: 0, skipped: [] as SkippedAlarms[] };
     for (const trigger of triggers) {
       const taken = await this.#takeOf(trigger, {
         ...{ transaction, hasActiveRun: active.has(trigger.id), isFull: free <= 0 },
@@ -81,13 +95,12 @@ export class TriggerRuns {
       outcome.skipped.push(...taken.skipped);
       acts.push(...taken.acts);
     }
-    if (acts.length > 0) await this.#options.context.journal.append(transaction, acts);
     return outcome;
   }
 
   /** Counts what was started, and wakes the outbox. */
-  committed({ started, skipped }: TriggerOutcome): void {
-    if (started === 0 && skipped.length === 0) return;
+  committed({ entries, started, skipped }: TriggerOutcome): void {
+    if (entries === 0) return;
     this.#started.add(started);
     for (const { reason, count } of skipped) this.#skipped.with({ reason }).add(count);
     this.#options.context.wakeOutbox();
@@ -101,7 +114,7 @@ export class TriggerRuns {
       readonly hasActiveRun: boolean;
       readonly isFull: boolean;
     },
-  ): Promise<TriggerOutcome & { readonly acts: readonly Act[] }> {
+  ): Promise<TakenAlarms> {
     const { transaction, raised, isFull } = alarms;
     let { hasActiveRun } = alarms;
     let startedMs = trigger.startedMs ?? undefined;

@@ -1,5 +1,6 @@
 import type { Queryable } from '@tailrace/database/database';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { floodRuleId } from '@tailrace/rules/flood-limits';
 import { type ActContext, act } from '../control-context.ts';
 import { actsAbout } from '../journal.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
@@ -40,8 +41,9 @@ export class Triggers {
 
   /**
    * Creates or changes a trigger; its runs have the rights of the requester from then on, and alarms from before start
-   * none. Rejects with `forbidden` for devices that the requester may not see, `conflict` for another version,
-   * `limit_reached`, and as `Scenes.plan` does for a scene that could not run now.
+   * none. Rejects with `invalid_message` for rules that do not exist, `forbidden` for devices that the requester may
+   * not see, `conflict` for another version, `limit_reached`, and as `Scenes.plan` does for a scene that could not run
+   * now.
    */
   async store(requester: Requester, id: string, fields: TriggerFields, version?: number): Promise<StoredTrigger> {
     assertRole(requester, 'engineer');
@@ -50,6 +52,7 @@ export class Triggers {
     return await act(context, async (transaction) => {
       await scenes.plan(requester, fields.scene, fields.params, transaction);
       await lockId(transaction, 'trigger', id);
+      await assertRules(transaction, fields.rules);
       const before = await lockTrigger(transaction, id);
       if (before !== undefined) ownOf(requester, 'trigger', id, before);
       assertVersion('trigger', id, version, before?.version);
@@ -82,6 +85,15 @@ export class Triggers {
 
 /** Returns the audit entry about a trigger. */
 export const triggerAct = actsAbout('trigger');
+
+async function assertRules(queryable: Queryable, rules: readonly string[]): Promise<void> {
+  const sql = `SELECT id FROM rules WHERE id = ANY ($1::text[]) AND body <> ''`;
+  const { rows } = await queryable.query<{ id: string }>(sql, [rules]);
+  const known = new Set([floodRuleId, ...rows.map(({ id }) => id)]);
+  const index = rules.findIndex((id) => !known.has(id));
+  if (index < 0) return;
+  throw new TailraceError('invalid_message', `rules.${index}: expected the ID of a rule, got ${shown(rules[index])}`);
+}
 
 async function assertBelowLimit(queryable: Queryable): Promise<void> {
   const { triggersMax } = triggerLimits;

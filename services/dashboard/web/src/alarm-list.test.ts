@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AlarmTransition } from '@tailrace/client/control';
-import { AlarmList, actionsFor, stateWord } from './alarm-list.ts';
+import { AlarmList, actionsFor, isLate, stateWord } from './alarm-list.ts';
 
 const alarm = (device: string, fields: Partial<AlarmTransition> = {}): AlarmTransition => ({
   ...{ id: device, alarm: device, rule: 'hot', device, number: 1, state: 'unacknowledged', time: 1 },
@@ -33,8 +33,12 @@ test('the refusals of the last hundred actions are known', () => {
   for (let n = 0; n < 150; n++) list.refused({ action: `a${n}`, code: 'conflict', message: `m${n}` });
   assert.deepEqual(
     [list.refusals.value.size, list.refusals.value.get('a149'), list.refusals.value.get('a1')],
-    [100, 'm149', undefined],
+    [100, { code: 'conflict', message: 'm149' }, undefined],
   );
+});
+
+test('an action that is neither applied nor refused is late after some seconds, not without an end', () => {
+  assert.deepEqual([isLate(1_000, 6_000), isLate(1_000, 6_001)], [false, true]);
 });
 
 test('a person can do what fits the state of an alarm, and an unknown state has words', () => {

@@ -1,5 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import type { AlarmActionRefused, AlarmTransition } from '@tailrace/client/control';
+import type { ControlError } from './control-words.ts';
 
 /** The present alarms of a channel. */
 export interface ChannelAlarms {
@@ -17,7 +18,7 @@ export class AlarmList {
   readonly isLive: ReadonlySignal<boolean>;
   readonly unacknowledged: ReadonlySignal<number>;
   /** Why actions were refused, by their IDs. */
-  readonly refusals: Signal<ReadonlyMap<string, string>> = signal(new Map());
+  readonly refusals: Signal<ReadonlyMap<string, ControlError>> = signal(new Map());
   readonly #channels: Signal<ReadonlyMap<string, ChannelAlarms>> = signal(new Map());
 
   constructor() {
@@ -40,7 +41,7 @@ export class AlarmList {
   }
 
   refused({ action, code, message }: Pick<AlarmActionRefused, 'action' | 'code' | 'message'>): void {
-    const refusals = new Map(this.refusals.peek()).set(action, message ?? code);
+    const refusals = new Map(this.refusals.peek()).set(action, { code, message: message ?? code });
     const [oldest] = refusals.keys();
     if (refusals.size > refusalsMax) refusals.delete(oldest!);
     this.refusals.value = refusals;
@@ -83,6 +84,14 @@ export function stateWord(state: string): string {
 
 /** What a person can do about an alarm. */
 export type AlarmAction = 'acknowledge' | 'shelve' | 'unshelve' | 'reset' | 'return_to_service';
+
+/** A transition or a refusal follows an action within this time, ms, unless alarms is away. */
+const appliedWithinMs = 5_000;
+
+/** Returns whether an action that was sent should have been applied or refused by now. */
+export function isLate(sentMs: number, nowMs: number): boolean {
+  return nowMs > sentMs + appliedWithinMs;
+}
 
 /** Returns what a person can do about an alarm in a state, the most usual first. */
 export function actionsFor(state: string): readonly AlarmAction[] {

@@ -3,7 +3,8 @@ import type { AlarmTransition } from '@tailrace/client/control';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { AlarmDialog } from './alarm-dialog.tsx';
-import { type AlarmAction, actionsFor, isUnacknowledged, stateWord } from './alarm-list.ts';
+import { type AlarmAction, actionsFor, isLate, isUnacknowledged, stateWord } from './alarm-list.ts';
+import { type ControlError, needsNote, refusalText } from './control-words.ts';
 import { shownAge, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 import { useControl } from './sdk.ts';
@@ -111,15 +112,11 @@ function Since({ timeMs }: { timeMs: number }): JSX.Element {
 
 function StateDetail({ alarm: { state, by, until, note } }: { alarm: AlarmTransition }): JSX.Element | null {
   const { live } = usePage();
+  const person = by === undefined ? '' : ` by ${by}`;
+  const reason = note === undefined ? '' : `: ${note}`;
   if (state === 'shelved' && until !== undefined)
-    return (
-      <span title={note}>
-        {' '}
-        until {shownTime(until, live.nowMs.peek())}
-        {by === undefined ? '' : ` by ${by}`}
-      </span>
-    );
-  if (state === 'acknowledged' && by !== undefined) return <span title={note}> by {by}</span>;
+    return <span>{` until ${shownTime(until, live.nowMs.peek())}${person}${reason}`}</span>;
+  if (state === 'acknowledged' || state === 'out_of_service') return <span>{person + reason}</span>;
   return null;
 }
 
@@ -134,9 +131,10 @@ const actionWords: Readonly<Record<AlarmAction, string>> = {
 function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
   const { live, alarms } = usePage();
   const control = useControl();
-  const error = useSignal<string | undefined>(undefined);
+  const error = useSignal<ControlError | undefined>(undefined);
   /** ID of the action that has no transition yet; '' while it is sent. */
   const pending = useSignal<string | undefined>(undefined);
+  const sentMs = useSignal(0);
   const dialog = useSignal<'shelve' | 'acknowledge' | undefined>(undefined);
   useEffect(() => {
     pending.value = undefined;
@@ -149,13 +147,14 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
   const send = (request: Promise<string>) => {
     error.value = undefined;
     pending.value = '';
+    sentMs.value = live.nowMs.peek();
     request.then(
       (id) => {
         if (pending.value === '') pending.value = id;
       },
-      (thrown: Error) => {
+      (thrown: ControlError) => {
         pending.value = undefined;
-        error.value = thrown.message;
+        error.value = thrown;
       },
     );
   };
@@ -166,7 +165,10 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
     else if (action === 'reset') send(control.reset(alarm));
     else send(control.returnToService(alarm));
   };
-  const isBusy = pending.value !== undefined && refusal === undefined;
+  const isPending = pending.value !== undefined && refusal === undefined;
+  // Read while it waits only: the time changes for each row otherwise.
+  const isOverdue = isPending && isLate(sentMs.value, live.nowMs.value);
+  const isBusy = isPending && !isOverdue;
   const name = `${alarm.message ?? alarm.rule}, ${alarm.device}`;
   return (
     <div class="actions">
@@ -183,10 +185,15 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
           {actionWords[action]}
         </button>
       ))}
+      {isOverdue && (
+        <p class="refusal" role="alert">
+          Not applied yet: the service of alarms does not answer.
+        </p>
+      )}
       {shown !== undefined && (
         <p class="refusal" role="alert">
-          {shown}{' '}
-          {actionsFor(alarm.state).includes('acknowledge') && (
+          {refusalText(shown, live.nowMs.peek())}{' '}
+          {needsNote(shown) && actionsFor(alarm.state).includes('acknowledge') && (
             <button
               type="button"
               class="link"

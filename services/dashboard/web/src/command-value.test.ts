@@ -23,9 +23,9 @@ test('a command has the text of its name and values', () => {
 });
 
 test('a state has words, also one that waits for a person, and one of a later server', () => {
-  assert.equal(commandStateWord({ state: 'accepted', awaits: 'confirmation' }), 'waits for a second person');
-  assert.equal(commandStateWord({ state: 'queued', awaits: 'device' }), 'waits for the device');
-  assert.equal(commandStateWord({ state: 'later' }), 'later');
+  assert.equal(commandStateWord({ state: 'accepted', awaits: 'confirmation' }, 0), 'waits for a second person');
+  assert.equal(commandStateWord({ state: 'queued', awaits: 'device' }, 0), 'waits for the device');
+  assert.equal(commandStateWord({ state: 'later' }, 0), 'later');
   assert.deepEqual([isFinal({ state: 'unconfirmed', awaits: 'outcome' }), isFinal({ state: 'done' })], [false, true]);
 });
 

@@ -29,10 +29,18 @@ const stateWords: Readonly<Record<string, string>> = {
   unconfirmed: 'unconfirmed: it may have been executed',
 };
 
+/** After its deadline the final state of a command follows within this time, ms, unless control is away. */
+const finalWithinMs = 5_000;
+
 /** Returns the words for the state of a command. */
-export function commandStateWord({ state, awaits }: Pick<CommandTransition, 'state' | 'awaits'>): string {
-  if (awaits === 'confirmation') return 'waits for a second person';
-  return stateWords[state] ?? state;
+export function commandStateWord(
+  command: Pick<CommandTransition, 'state' | 'awaits' | 'deadline'>,
+  nowMs: number,
+): string {
+  const { state, awaits, deadline = Number.POSITIVE_INFINITY } = command;
+  const words = awaits === 'confirmation' ? 'waits for a second person' : (stateWords[state] ?? state);
+  const isOverdue = state !== 'unconfirmed' && !isFinal(command) && nowMs > deadline + finalWithinMs;
+  return isOverdue ? `${words}, outcome not known` : words;
 }
 
 /** Commands of a device that are shown. */

@@ -1,3 +1,4 @@
+import { refusalText } from './control-words.ts';
 import type { Live } from './live.ts';
 
 /** The answer of the API of control, or why there is none, as a sentence for the user. */
@@ -38,9 +39,9 @@ async function send<T>(
     if (response.status === 401) return { status: 401 };
     const answer: unknown = await response.json();
     if (response.ok) return { body: answer as T };
-    const { message = `Control answered ${response.status}.` } =
-      (Object(answer) as { error?: { message?: string } }).error ?? {};
-    return { error: message };
+    const { code = '', message = `Control answered ${response.status}.` } =
+      (Object(answer) as { error?: { code?: string; message?: string } }).error ?? {};
+    return { error: refusalText({ code, message }, Date.now()) };
   } catch {
     return { error: `${new URL(url).host} does not answer.` };
   }

@@ -1,11 +1,14 @@
-import { useSignal } from '@preact/signals';
-import { type CommandTransition, isFinal, type SentCommand } from '@tailrace/client/control';
+import { useComputed, useSignal } from '@preact/signals';
+import { type CommandTransition, isFinal, type LeaseTransition, type SentCommand } from '@tailrace/client/control';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { isUnacknowledged, stateWord } from './alarm-list.ts';
 import { Priority } from './alarms-view.tsx';
 import { commandStateWord, commandText, commandValueFrom, withState } from './command-value.ts';
+import { type ControlError, refusalText, sentText, withLocalTimes } from './control-words.ts';
 import { shownAge } from './format.ts';
+import { LeaseLine } from './lease-line.tsx';
+import { type Leases, leaseOver, withLease } from './leases.ts';
 import { usePage } from './page.ts';
 import { useCommand, useControl, useStream } from './sdk.ts';
 import { matchesOne } from './token-claims.ts';
@@ -46,20 +49,32 @@ function DeviceAlarms({ path }: { path: string }): JSX.Element | null {
   );
 }
 
-/** The commands of a device with their states, as they happen: those in progress, and all since the page shows it. */
-function useCommandsOf(path: string): readonly CommandTransition[] {
+/**
+ * The commands of a device with their states, as they happen: those in progress, and all since the page shows it; and
+ * the lease that covers it.
+ */
+function useCommandsOf(path: string): {
+  readonly commands: readonly CommandTransition[];
+  readonly lease: LeaseTransition | undefined;
+} {
+  const { live } = usePage();
   const stream = useStream();
   const commands = useSignal<readonly CommandTransition[]>([]);
+  const leases = useSignal<Leases>(new Map());
+  const lease = useComputed(() => leaseOver(path, leases.value, live.nowMs.value));
   useEffect(() => {
     const subscription = stream.subscribe(path, {
       commands: true,
       onCommands(events) {
         commands.value = events.reduce((all, { transition }) => withState(all, transition), commands.peek());
       },
+      onLeases(events) {
+        leases.value = events.reduce((all, { transition }) => withLease(all, transition), leases.peek());
+      },
     });
     return () => subscription.unsubscribe();
   }, [stream, path]);
-  return commands.value;
+  return { commands: commands.value, lease: lease.value };
 }
 
 function Commands({
@@ -73,7 +88,7 @@ function Commands({
   mayCommand: boolean;
   subject: string | undefined;
 }): JSX.Element {
-  const commands = useCommandsOf(path);
+  const { commands, lease } = useCommandsOf(path);
   const isOpen = useSignal(false);
   /** What this page has sent, by its key: it can be canceled. */
   const sent = useRef(new Map<string, SentCommand>());
@@ -91,6 +106,7 @@ function Commands({
           Command…
         </button>
       )}
+      <LeaseLine path={path} lease={lease} mayCommand={mayCommand} subject={subject} />
       {mayCommand && isOpen.value && (
         <CommandForm path={path} tags={tags} onSent={(command) => sent.current.set(command.id, command)} />
       )}
@@ -121,19 +137,24 @@ function CommandRow({
 }): JSX.Element {
   const { live } = usePage();
   const control = useControl();
-  const error = useSignal<string | undefined>(undefined);
-  const { state, message, code } = command;
+  const error = useSignal<ControlError | undefined>(undefined);
+  const { state, message, code = '' } = command;
   const decide = (decision: Promise<unknown>) => {
     error.value = undefined;
-    decision.catch((thrown: Error) => {
-      error.value = thrown.message;
+    decision.catch((thrown: ControlError) => {
+      error.value = thrown;
     });
   };
-  const reason = error.value ?? (state === 'failed' ? (message ?? code) : undefined);
+  const reason =
+    error.value !== undefined
+      ? refusalText(error.value, live.nowMs.peek())
+      : state === 'failed'
+        ? withLocalTimes(message ?? code, live.nowMs.peek())
+        : undefined;
   return (
     <li data-testid="command" data-state={state}>
       <code>{commandText(command)}</code>
-      <span class={`outcome ${state}`}>{commandStateWord(command)}</span>
+      <span class={`outcome ${state}`}>{commandStateWord(command, live.nowMs.value)}</span>
       {reason !== undefined && <span class="refusal">{reason}</span>}
       {command.awaits === 'confirmation' && mayConfirm && (
         <button type="button" class="plain" onClick={() => decide(control.confirm(command.id))}>
@@ -162,14 +183,14 @@ function CommandForm({
   tags: readonly string[];
   onSent: (command: SentCommand) => void;
 }): JSX.Element {
-  const [send, { state, error, isPending }] = useCommand();
+  const { live } = usePage();
+  const [send, sent] = useCommand();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const [name, tag, value] = ['name', 'tag', 'value'].map((each) => String(fields.get(each) ?? '').trim());
     onSent(send({ device: path, name: name!, params: tag === '' ? {} : { [tag!]: commandValueFrom(value!) } }));
   };
-  const words = error?.message ?? (state === undefined ? (isPending ? 'sending' : '') : commandStateWord(state));
   return (
     <form class="command-form" onSubmit={submit} data-testid="command-form">
       <label>
@@ -195,8 +216,8 @@ function CommandForm({
       <button type="submit" class="primary">
         Send
       </button>
-      <p role="status" class={error === undefined ? 'outcome' : 'refusal'} data-testid="command-status">
-        {words}
+      <p role="status" class={sent.error === undefined ? 'outcome' : 'refusal'} data-testid="command-status">
+        {sentText(sent, live.connection.value?.name === 'live', live.nowMs.value)}
       </p>
       <datalist id="command-names">
         {usualNames.map((name) => (

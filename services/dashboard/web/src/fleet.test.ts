@@ -24,6 +24,9 @@ test('the last value of each tag is kept, and a report that is not newer is drop
   );
   assert.equal(device.quality, 'uncertain');
   assert.equal(fleet.newestMs, 2020);
+  // A page without devices must not show the age of what it showed before.
+  fleet.drop('plant1.press');
+  assert.equal(fleet.newestMs, undefined);
 });
 
 test('a wrong clock is noticed, an ordinary delay is not', () => {

@@ -100,8 +100,6 @@ export class Fleet {
   readonly devices = new Map<string, Device>();
   /** Grows when a device joins or leaves. */
   readonly structure: Signal<number> = signal(0);
-  /** The newest `receivedMs` of all. */
-  newestMs: number | undefined;
 
   /** Adds a report. Returns its device if the report is newer than those before. */
   take(report: Delivery, nowMs: number): Device | undefined {
@@ -113,7 +111,6 @@ export class Fleet {
     } else if (report.seq <= device.lastSeq) return undefined;
     const receivedMs = report.received ?? nowMs;
     device.take(report, receivedMs);
-    if (this.newestMs === undefined || receivedMs > this.newestMs) this.newestMs = receivedMs;
     return device;
   }
 
@@ -128,6 +125,14 @@ export class Fleet {
     if (device === undefined || device.presence === state) return undefined;
     device.presence = state;
     return device;
+  }
+
+  /** The newest `receivedMs` of all devices; undefined where there is none. */
+  get newestMs(): number | undefined {
+    let newestMs: number | undefined;
+    for (const { receivedMs } of this.devices.values())
+      if (newestMs === undefined || receivedMs > newestMs) newestMs = receivedMs;
+    return newestMs;
   }
 
   /** The best presence of all devices; undefined where there is none. */

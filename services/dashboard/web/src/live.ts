@@ -117,7 +117,7 @@ export class Live {
     if (before === device) return;
     this.#chosen?.unsubscribe();
     this.#chosen = undefined;
-    if (before !== undefined && !this.#visible.has(before)) this.fleet.drop(before);
+    if (before !== undefined && !this.#visible.has(before)) this.#drop(before);
     this.deviceState.value = { name: 'waiting' };
     if (device === undefined || this.stream.value === undefined) return;
     this.#chosen = this.#subscribe(this.stream.value, device, (state) => {
@@ -205,9 +205,14 @@ export class Live {
     this.#visibleState.value = worstOf(this.#visibleErrors.values());
   }
 
+  #drop(path: string): void {
+    this.fleet.drop(path);
+    this.newestMs.value = this.fleet.newestMs;
+  }
+
   #gone(path: string): void {
     if (this.#visibleErrors.delete(path)) this.#visibleState.value = worstOf(this.#visibleErrors.values());
-    if (this.#chosen?.channel !== path) this.fleet.drop(path);
+    if (this.#chosen?.channel !== path) this.#drop(path);
   }
 
   #take(reports: readonly Delivery[]): void {

@@ -58,6 +58,27 @@ export function runStateWord(state: string): string {
   return stateWords[state] ?? state;
 }
 
+/** Returns the state of a run with its steps, as `done 8/8`. */
+export function runText({ state, steps }: Pick<SceneRun, 'state' | 'steps'>): string {
+  const done = steps.filter((step) => step.state === 'done').length;
+  return steps.length === 0 ? runStateWord(state) : `${runStateWord(state)} ${done}/${steps.length}`;
+}
+
+/** Returns the name of a scene, with its ID if another one has the same name. */
+export function sceneTitle(id: string, scenes: readonly Pick<Scene, 'id' | 'name'>[]): string {
+  const name = scenes.find((scene) => scene.id === id)?.name ?? id;
+  return scenes.some((scene) => scene.id !== id && scene.name === name) ? `${name} (${id})` : name;
+}
+
+/**
+ * Returns the run that is shown beside the button of a scene: the one that the page has `started` as the list has it,
+ * else one that is active, also of another person. `runs`: those of the scene, the newest first.
+ */
+export function shownRun(runs: readonly SceneRun[], started: SceneRun | undefined): SceneRun | undefined {
+  const known = runs.find(({ id }) => id === started?.id);
+  return known ?? started ?? runs.find(({ final, cause }) => !final && cause !== 'undo');
+}
+
 /** Returns which devices a finished run has not reached, as a sentence; undefined: none. */
 export function notDoneText({ final, notDone }: Pick<SceneRun, 'final' | 'notDone'>): string | undefined {
   if (!final || notDone.length === 0) return undefined;

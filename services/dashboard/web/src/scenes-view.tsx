@@ -6,12 +6,14 @@ import { shownAge, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 import {
   notDoneText,
-  runStateWord,
+  runText,
   type Scene,
   type SceneParameter,
   type SceneRun,
   type Schedule,
+  sceneTitle,
   sceneValuesFrom,
+  shownRun,
 } from './scenes-api.ts';
 import { SectionHead } from './section-head.tsx';
 
@@ -59,7 +61,7 @@ export function ScenesView(): JSX.Element {
             {error.value}
           </p>
         )}
-        <Cards loaded={loaded.value} onRun={changed} />
+        <Cards loaded={loaded.value} runs={runs.value} onRun={changed} />
         {runs.value.length > 0 && <Runs runs={runs.value} loaded={loaded.value} onChanged={changed} />}
       </div>
     </main>
@@ -92,7 +94,15 @@ async function requestRuns(
   return runs.value.some(({ final }) => !final);
 }
 
-function Cards({ loaded, onRun }: { loaded: Loaded | undefined; onRun: () => void }): JSX.Element {
+function Cards({
+  loaded,
+  runs,
+  onRun,
+}: {
+  loaded: Loaded | undefined;
+  runs: readonly SceneRun[];
+  onRun: () => void;
+}): JSX.Element {
   if (loaded === undefined) return <p class="nothing">Waiting for the scenes…</p>;
   if (loaded.scenes.length === 0)
     return <p class="nothing">No scene yet. Engineers create them over the API of control.</p>;
@@ -102,6 +112,8 @@ function Cards({ loaded, onRun }: { loaded: Loaded | undefined; onRun: () => voi
         <SceneCard
           key={scene.id}
           scene={scene}
+          title={sceneTitle(scene.id, loaded.scenes)}
+          runs={runs.filter((run) => run.scene === scene.id)}
           schedules={loaded.schedules.filter((schedule) => schedule.scene === scene.id)}
           onRun={onRun}
         />
@@ -112,40 +124,53 @@ function Cards({ loaded, onRun }: { loaded: Loaded | undefined; onRun: () => voi
 
 function SceneCard({
   scene,
+  title,
+  runs,
   schedules,
   onRun,
 }: {
   scene: Scene;
+  title: string;
+  runs: readonly SceneRun[];
   schedules: readonly Schedule[];
   onRun: () => void;
 }): JSX.Element {
   const { live } = usePage();
   const error = useSignal<string | undefined>(undefined);
   const isBusy = useSignal(false);
+  /** The run that this page has started last; the list of runs may not have it yet. */
+  const started = useSignal<SceneRun | undefined>(undefined);
+  const shown = shownRun(runs, started.value);
   const run = async (event: SubmitEvent) => {
     event.preventDefault();
     isBusy.value = true;
     const params = sceneValuesFrom(scene.parameters, new FormData(event.currentTarget as HTMLFormElement));
     // A request that is sent twice is one run.
     const body = { id: crypto.randomUUID(), params };
-    const answer = await requestControl(live, 'POST', `/v1/scenes/${scene.id}/run`, body);
+    const answer = await requestControl<SceneRun>(live, 'POST', `/v1/scenes/${scene.id}/run`, body);
     error.value = errorIn(answer);
+    if ('body' in answer) started.value = answer.body;
     isBusy.value = false;
     onRun();
   };
   return (
     <li class="scene" data-testid="scene" data-scene={scene.id}>
       <form onSubmit={(event) => void run(event)}>
-        <h2>{scene.name}</h2>
+        <h2>{title}</h2>
         {scene.note !== '' && <p>{scene.note}</p>}
         {Object.entries(scene.parameters).map(([name, parameter]) => (
           <Parameter key={name} id={`${scene.id}-${name}`} name={name} parameter={parameter} />
         ))}
         <div class="run">
-          <button type="submit" class="primary" disabled={isBusy.value} aria-label={`Run ${scene.name}`}>
+          <button type="submit" class="primary" disabled={isBusy.value} aria-label={`Run ${title}`}>
             Run
           </button>
-          {scene.confirmation === 'second_person' && <span class="needs">A second person confirms it</span>}
+          <p role="status" class={`outcome ${shown?.state ?? ''}`} data-testid="scene-state">
+            {shown === undefined ? '' : runText(shown)}
+          </p>
+          {shown === undefined && scene.confirmation === 'second_person' && (
+            <span class="needs">A second person confirms it</span>
+          )}
         </div>
         {error.value !== undefined && (
           <p class="refusal" role="alert">
@@ -203,7 +228,7 @@ function Runs({
   loaded: Loaded | undefined;
   onChanged: () => void;
 }): JSX.Element {
-  const nameOf = (id: string) => loaded?.scenes.find((scene) => scene.id === id)?.name ?? id;
+  const nameOf = (id: string) => sceneTitle(id, loaded?.scenes ?? []);
   return (
     <section aria-labelledby="runs-title">
       <h2 id="runs-title">Last runs</h2>
@@ -235,15 +260,11 @@ function RunRow({ run, name, onChanged }: { run: SceneRun; name: string; onChang
     ...(run.final ? [] : (['cancel'] as const)),
     ...(!isUndo && ['done', 'partial'].includes(run.state) ? (['undo'] as const) : []),
   ];
-  const done = run.steps.filter(({ state }) => state === 'done').length;
   const detail = run.message ?? notDoneText(run);
   return (
     <li data-testid="scene-run" data-scene={run.scene} data-state={run.state} data-cause={run.cause}>
       <strong>{isUndo ? `Undo of ${name}` : name}</strong>
-      <span class={`outcome ${run.state}`}>
-        {runStateWord(run.state)}
-        {run.steps.length > 0 && ` ${done}/${run.steps.length}`}
-      </span>
+      <span class={`outcome ${run.state}`}>{runText(run)}</span>
       <span class="by">
         {run.by}
         {run.approver === undefined ? '' : `, confirmed by ${run.approver}`}

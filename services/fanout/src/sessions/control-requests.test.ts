@@ -249,8 +249,8 @@ test('leases, cancellations and confirmations are passed on', async () => {
 test('an error of control, and its absence, reach the sender with the request; the session goes on', async () => {
   const answers: (Reply | TailraceError)[] = [
     { error: { code: 'forbidden', message: 'role: expected engineer', retryable: false } },
-    new TailraceError('unavailable', 'no responders'),
-    new TailraceError('timeout', 'late'),
+    new TailraceError('unavailable', 'no responders for "tailrace.v1.control"'),
+    new TailraceError('timeout', 'late at tailrace.v1.control'),
     {},
   ];
   const { control, connect } = await createFixture(() => answers.shift()!);
@@ -265,6 +265,7 @@ test('an error of control, and its absence, reach the sender with the request; t
       ['internal', false, 'c-3'],
     ],
   );
+  for (const { message } of errorsIn(received)) assert.doesNotMatch(message, /tailrace\.v1/, 'no subject of the bus');
   assert.deepEqual([closes, control.counts.pending, control.counts.watched], [[], 0, 0]);
 });
 

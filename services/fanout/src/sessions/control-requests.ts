@@ -173,7 +173,9 @@ export class ClientControl {
     try {
       const traceparent = span.traceparent || (fields.traceparent ?? '');
       const request = ControlRequest.encode({ requester: this.#requester(claims), ...fields, traceparent }).finish();
-      const [reply] = await options.bus.request(controlSubject, request, { deadlineMs: controlDeadlineMs });
+      const [reply] = await options.bus
+        .request(controlSubject, request, { deadlineMs: controlDeadlineMs })
+        .catch((thrown: unknown) => Promise.reject(withoutSubject(thrown, controlDeadlineMs)));
       if (!this.#isClosed) this.#reply(id, replyFrom(reply), watch);
       else watch?.stop();
     } catch (thrown) {
@@ -329,6 +331,22 @@ function replyFrom(bytes: Uint8Array | undefined): tailrace.v1.ControlReply {
       cause,
     });
   }
+}
+
+/** The sender gets what it can do about it; subjects and addresses of the bus are for the log. */
+function withoutSubject(cause: unknown, deadlineMs: number): unknown {
+  const code = tailraceErrorFrom(cause).code;
+  if (code === 'unavailable')
+    return new TailraceError(code, 'control: expected an answer, got none: it is away at present; try again', {
+      cause,
+    });
+  if (code === 'timeout')
+    return new TailraceError(
+      code,
+      `control: expected an answer within ${deadlineMs} ms, got none: the effect of the request is not known`,
+      { cause },
+    );
+  return cause;
 }
 
 /** Codes of a later control are passed on. */
