@@ -103,8 +103,8 @@ export class NotificationAdmin {
 
   /**
    * Creates or changes a target; one that was gone gets notifications again. Rejects with `conflict` for a version, and
-   * `invalid_message` for one to which nothing can be sent; with `forbidden` if a route to it, or what it has not got, is
-   * about devices that the requester may not see.
+   * `invalid_message` for one to which nothing can be sent; with `forbidden` if a route to it, or what it has not got,
+   * is about devices that the requester may not see.
    */
   async putTarget(
     requester: Requester,
