@@ -31,6 +31,8 @@ export interface StackClusterOptions {
   readonly drainMs: number;
   /** Further settings of ingest. Default: none. */
   readonly ingestSettings?: NodeJS.ProcessEnv;
+  /** Further settings of the fanout nodes. Default: none. */
+  readonly fanoutSettings?: NodeJS.ProcessEnv;
   /** Receives progress messages. */
   readonly print: (text: string) => void;
   /** Called when a service exits that was not stopped. */
@@ -115,7 +117,7 @@ export class StackCluster {
    * before it changes anything, if another process uses a port or the data folder.
    */
   async start(): Promise<void> {
-    const { data, keepsData, nodes, portBase, drainMs, ingestSettings, print } = this.#options;
+    const { data, keepsData, nodes, portBase, drainMs, ingestSettings, fanoutSettings, print } = this.#options;
     const mqttPort = ingestSettings?.['TAILRACE_MQTT_PORT'];
     const offsets = [2, ...Array.from({ length: nodes }, (_, i) => 20 + i)];
     const ports = offsets.map((offset) => portBase + offset);
@@ -147,6 +149,7 @@ export class StackCluster {
         TAILRACE_NODE: `fanout-${i}`,
         TAILRACE_PUBLIC_URL: `ws://127.0.0.1:${portBase + 20 + i}`,
         TAILRACE_DRAIN_MS: String(drainMs),
+        ...fanoutSettings,
       }),
     );
     this.fanout.push(...(await Promise.all(fanout)));

@@ -56,6 +56,8 @@ interface Watched {
 before(async () => {
   cluster = new StackCluster({
     ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, print: () => {} },
+    // Equally often in each span of whole seconds: a poll visits all partitions.
+    fanoutSettings: { TAILRACE_EVENTS_POLL_MS: '1000' },
     portBase: await freePortBase(2),
   });
   cluster.common['NODE_OPTIONS'] = '--inspect=127.0.0.1:0';
