@@ -258,6 +258,20 @@ test('a command that control has accepted gets its final state also if control i
   stream.close();
 });
 
+test('the final state of a command that was lost on its way is requested after the deadline', async () => {
+  const { server, stream, control } = await createFixture();
+  server.loseCommandStates();
+  const command = control.command({ device, name: 'set', deadline: stream.serverNow() + 5_000 });
+  await server.clock.advance(9_000);
+  assert.deepEqual(
+    command.states.map(({ state }) => state),
+    ['accepted'],
+  );
+  await server.clock.advance(1_500);
+  assert.equal((await command.result).state, 'done');
+  stream.close();
+});
+
 test('a command is canceled and confirmed by the name that control has given it', async () => {
   const { server, stream, control } = await createFixture();
   server.holdCommands();

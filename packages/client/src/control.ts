@@ -166,7 +166,14 @@ class StreamControl implements Control {
     if (known !== undefined) return known;
     const nowMs = this.#stream.serverNow();
     const message = { ...request, id, deadline: deadline ?? Math.floor(nowMs + deadlineMs) };
-    const timer = this.#clock.after(Math.max(0, message.deadline - nowMs), () => command.deadlinePassed());
+    const sendLate = () => {
+      this.#send(command);
+      timer = this.#clock.after(lateRetryMs, sendLate);
+    };
+    let timer = this.#clock.after(Math.max(0, message.deadline - nowMs), () => {
+      command.deadlinePassed();
+      if (this.#commands.get(id) === command) timer = this.#clock.after(lateRetryMs, sendLate);
+    });
     const command = new Command(message, {
       cancel: async (of) => commandIn(await this.#request((own) => ({ cancel: { id: own, command: of } }))),
       settled: () => {
@@ -239,10 +246,11 @@ class StreamControl implements Control {
       command.fail(error);
       return;
     }
-    const isLate = this.#stream.serverNow() >= command.message.deadline;
-    this.#clock.after(isLate ? lateRetryMs : retryMs, () => {
-      if (this.#commands.get(command.id) === command) this.#send(command);
-    });
+    // After the deadline it is sent again in any case.
+    if (this.#stream.serverNow() < command.message.deadline)
+      this.#clock.after(retryMs, () => {
+        if (this.#commands.get(command.id) === command) this.#send(command);
+      });
     command.retry(error);
   }
 
@@ -266,7 +274,10 @@ class StreamControl implements Control {
 }
 
 const retryMs = 1_000;
-/** After the deadline, for a command that control has accepted. */
+/**
+ * After the deadline, for a command that control has accepted: its final state is requested, which may have been lost
+ * anywhere between control and this client.
+ */
 const lateRetryMs = 5_000;
 
 class Command implements SentCommand {

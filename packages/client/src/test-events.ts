@@ -39,6 +39,8 @@ export class TestEvents {
   refusal: TailraceError | undefined;
   /** Whether commands stay accepted. */
   isHolding = false;
+  /** Whether states of commands do not reach their senders. */
+  isLosing = false;
   readonly #events: TestEvent[] = [];
   readonly #alarms = new Map<string, AlarmTransition>();
   readonly #commands = new Map<string, CommandTransition>();

@@ -87,6 +87,7 @@ export class TestSession {
     for (const { request, view } of this.#served.values())
       for (const message of this.#server.events.messages(view, request, [event])) this.send(message);
     const { command } = event;
+    if (this.#server.events.isLosing) return;
     if (command?.key !== undefined && this.#commands.has(command.key))
       this.send({
         command: { view: 0, request: command.key, events: [{ partition: 0, seq: event.seq, transition: command }] },

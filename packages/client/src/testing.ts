@@ -49,6 +49,8 @@ export interface TestServer {
   refuseControl(code: ErrorCode | undefined, message?: string): void;
   /** Leaves commands in the state `accepted` from now on: the test publishes their states. */
   holdCommands(): void;
+  /** Sends no further states of commands to their senders, as if they were lost on the way. Replies are sent. */
+  loseCommandStates(): void;
   /** Deletes all events, as after the retention: clients that resume get the current alarms. */
   forgetEvents(): void;
   /** Publishes a report of a device. `time`: epoch ms; default: the clock's. */
@@ -163,6 +165,9 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
     },
     holdCommands() {
       events.isHolding = true;
+    },
+    loseCommandStates() {
+      events.isLosing = true;
     },
     forgetEvents: () => events.forget(),
     stale: (device) => send({ stale: { device, since: clock.now() } }),
