@@ -2,6 +2,7 @@ import { readCheckpointedAlarms } from '@tailrace/eventlog/alarm-checkpoints';
 import { boundsOf, type EventLog, type LogRecord, type ReadRange, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { EventBoard } from './event-board.ts';
 
@@ -67,8 +68,9 @@ export class EventReader {
       await Promise.all(
         [...this.#reading].map(([partition, start]) => this.#follow(partition, start, endOffsets[partition])),
       );
-    } catch {
+    } catch (error) {
       // The reader of the partitions reports an unavailable log. What is not read now is read at the next poll.
+      if (!isTailraceError(error)) this.#options.logger.warn({ error }, 'events were read, and could not be passed on');
     } finally {
       this.#isPolling = false;
     }
