@@ -10,6 +10,8 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/control-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 # Suites of minutes: kills, attacks, images and the servers that read them. `make test-long` runs them.
 LONG := $(wildcard test/attack.itest.ts test/chaos.itest.ts test/device-chaos.itest.ts test/control-chaos.itest.ts test/deploy/compose.itest.ts test/deploy/images.itest.ts test/deploy/prometheus.itest.ts test/deploy/rules.itest.ts)
+# Requires answers in time of a machine that attacks alone load.
+ALONE := test/attack.itest.ts
 INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/test/*.itest.ts services/*/test/*.itest.ts services/dashboard/server/test/*.itest.ts test/*.itest.ts test/deploy/*.itest.ts loadtest/k6/test/*.itest.ts loadtest/devices/test/*.itest.ts))
 
 # Files of tests that run at once. Integration tests wait a quarter of their time, for brokers, browsers and time-outs:
@@ -47,7 +49,8 @@ test: setup tools ## Runs the tests: units, and integration on real brokers and 
 	$(NODE_TEST) $(INTEGRATION)
 
 test-long: setup tools ## Runs the suites of minutes: short runs of the kills and attacks, images, dashboards and alert rules on Prometheus
-	$(NODE_TEST) $(LONG)
+	node --test --test-reporter=spec $(ALONE)
+	$(NODE_TEST) $(filter-out $(ALONE),$(LONG))
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	$(UNIT_TEST) $(UNIT)
