@@ -2,7 +2,7 @@ import { readCheckpointedAlarms } from '@tailrace/eventlog/alarm-checkpoints';
 import { boundsOf, type EventLog, type LogRecord, type ReadRange, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
-import { isTailraceError } from '@tailrace/protocol/error';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { EventBoard } from './event-board.ts';
 
@@ -103,8 +103,17 @@ export class EventReader {
       if (this.#reading.get(partition) !== start) return;
       takeRecords(board, records);
     }
-    board.take([], end);
+    if (this.#reading.get(partition) !== start) return;
+    await this.#passOver(board, end);
     onRead(partition);
+  }
+
+  /** After a read up to `end`: passes over what retention has removed. Anything else that is missing is read again. */
+  async #passOver(board: EventBoard, end: number): Promise<void> {
+    if (board.next >= end) return;
+    const { eventLog, topic } = this.#options;
+    const { first } = boundsOf(await eventLog.bounds(topic, [board.partition]), board.partition);
+    if (first > board.next) board.take([], Math.min(first, end));
   }
 
   async #restore(board: EventBoard, start: number): Promise<void> {
@@ -126,7 +135,10 @@ export class EventReader {
         if (!isCurrent()) return;
         takeRecords(board, records);
       }
+      await this.#passOver(board, next);
       if (!isCurrent()) return;
+      if (board.next < next)
+        throw new TailraceError('unavailable', `events: expected those up to ${next}, got them up to ${board.next}`);
       for (const transition of transitions)
         board.restore(transition, Event.encode({ alarmTransition: transition }).finish());
       board.ready(next);
