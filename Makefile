@@ -10,7 +10,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/control-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 # Suites of minutes: kills, attacks, images and the servers that read them. `make test-long` runs them.
 LONG := $(wildcard test/attack.itest.ts test/chaos.itest.ts test/device-chaos.itest.ts test/control-chaos.itest.ts test/deploy/compose.itest.ts test/deploy/images.itest.ts test/deploy/prometheus.itest.ts test/deploy/rules.itest.ts)
-# Requires answers in time of a machine that attacks alone load.
+# The attacks require answers in time: no other suite may load the machine meanwhile.
 ALONE := test/attack.itest.ts
 INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/test/*.itest.ts services/*/test/*.itest.ts services/dashboard/server/test/*.itest.ts test/*.itest.ts test/deploy/*.itest.ts loadtest/k6/test/*.itest.ts loadtest/devices/test/*.itest.ts))
 

@@ -56,7 +56,7 @@ interface Watched {
 before(async () => {
   cluster = new StackCluster({
     ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, print: () => {} },
-    // Equally often in each span of whole seconds: a poll visits all partitions.
+    // One poll a second, so that each span of whole seconds has the same number of polls.
     fanoutSettings: { TAILRACE_EVENTS_POLL_MS: '1000' },
     portBase: await freePortBase(2),
   });

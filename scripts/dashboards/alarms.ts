@@ -104,12 +104,12 @@ export const alarms: Dashboard = {
       title: 'Floods',
       panels: [
         {
-          title: 'Floods of alarms',
+          title: 'Areas with alarms',
           unit: 'short',
           description: 'Areas with more than 10 alarms in 10 minutes, and areas with alarms.',
           lines: [
-            { expr: `sum(tailrace_alarms_flood_areas{${nodes}})`, legend: 'floods' },
-            { expr: `sum(tailrace_alarms_areas{${nodes}})`, legend: 'areas with alarms' },
+            { expr: `sum(tailrace_alarms_flood_areas{${nodes}})`, legend: 'above 10 alarms' },
+            { expr: `sum(tailrace_alarms_areas{${nodes}})`, legend: 'with alarms' },
           ],
         },
         {

@@ -49,8 +49,9 @@ export interface SentCommand {
   /**
    * Resolves with the final state: `done`, `failed`, `expired`, `canceled` or `unconfirmed`, exactly once. Rejects if
    * control has refused the command, with `closed` if the stream is closed, and at the deadline if control has not
-   * answered: with `unavailable` if it was not sent, or control was away, and with `timeout` if it is not known whether
-   * control has accepted it. It is not executed after its deadline.
+   * accepted it: with `unavailable` if it was not sent, with the last error if each attempt was refused (`unavailable`
+   * if control was away), and with `timeout` if it is not known whether control has accepted it. It is not executed
+   * after its deadline.
    */
   readonly result: Promise<CommandTransition>;
   /** Why the last attempt has failed, while it is tried again; undefined: it has not, or control has answered. */
@@ -246,16 +247,16 @@ class StreamControl implements Control {
       command.fail(error);
       return;
     }
-    // After the deadline it is sent again in any case.
+    // After the deadline `sendLate` sends it again.
     if (this.#stream.serverNow() < command.message.deadline)
       this.#clock.after(retryMs, () => {
         if (this.#commands.get(command.id) === command) this.#send(command);
       });
-    command.retry(error);
+    command.attemptFailed(error);
   }
 
   #send(command: Command): void {
-    if (this.#stream.request({ command: command.message })) command.sent();
+    if (this.#stream.request({ command: command.message })) command.attemptSent();
   }
 
   #resend(): void {
@@ -291,9 +292,9 @@ class Command implements SentCommand {
   #isSettled = false;
   #retryError: TailraceError | undefined;
   readonly #retryListeners = new Set<(error: TailraceError) => void>();
-  /** Attempts, and those of them that control, or the node in its absence, has refused. */
-  #sent = 0;
-  #refused = 0;
+  /** Attempts that were put on a connection, and those of them that control has certainly not accepted. */
+  #attempts = 0;
+  #failedAttempts = 0;
 
   constructor(
     message: CommandMessage,
@@ -353,13 +354,13 @@ class Command implements SentCommand {
   }
 
   /** It was put on a connection. */
-  sent(): void {
-    this.#sent++;
+  attemptSent(): void {
+    this.#attempts++;
   }
 
   /** An attempt has failed, after which it is tried again. A timeout does not show whether control has accepted it. */
-  retry(error: TailraceError): void {
-    if (error.code !== 'timeout') this.#refused++;
+  attemptFailed(error: TailraceError): void {
+    if (error.code !== 'timeout') this.#failedAttempts++;
     this.#retryError = error;
     for (const listener of [...this.#retryListeners]) notify(() => listener(error));
   }
@@ -367,9 +368,9 @@ class Command implements SentCommand {
   /** Fails it, unless control has accepted it: then its final state follows. */
   deadlinePassed(): void {
     if (this.last !== undefined) return;
-    if (this.#sent === 0)
+    if (this.#attempts === 0)
       this.fail(new TailraceError('unavailable', 'command: expected a connection until its deadline, got none'));
-    else if (this.#sent === this.#refused && this.#retryError !== undefined) this.fail(this.#retryError);
+    else if (this.#attempts === this.#failedAttempts && this.#retryError !== undefined) this.fail(this.#retryError);
     else
       this.fail(
         new TailraceError(

@@ -132,12 +132,12 @@ export function registerAlarmMetrics(
   gauge('limit_areas', 'Limit of areas; alarms of further ones are not counted for a flood.', () => areasMax);
   gauge(
     'flood_areas',
-    'Areas of these with more than 10 alarms in 10 minutes.',
+    'Areas with more than 10 alarms in 10 minutes, of those whose rate this node counts.',
     ({ areaRates }) => areaRates?.rates?.floods ?? 0,
   );
   total(
     'refused_area_alarms_total',
-    'Alarms that were not counted for a flood: of areas beyond this limit, or with a path that is too long.',
+    'Alarms that were not counted for a flood: their area is beyond limit_areas, or its path is too long.',
     ({ areaRates }) => areaRates?.counts.refused ?? 0,
   );
   total(

@@ -279,6 +279,9 @@ test('a command for a device that is not in the registry is accepted, and its an
   assert.equal(await registered(press, { dryRun: true }), true);
   assert.equal(await registered('plant1.line1.presss1'), false);
   assert.equal(await registered('plant1.line1.presss1', { dryRun: true }), false);
+  const repeated = { id: 'typo-1', deadline: Date.now() + 60_000 };
+  for (const more of [repeated, repeated, { ...repeated, dryRun: true }])
+    assert.equal(await registered('plant1.line1.presss2', more), false);
 });
 
 test('each route with a body refuses a field that it does not have', async () => {

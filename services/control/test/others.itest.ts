@@ -119,6 +119,11 @@ test('a scene is changed only by who may command its devices: a schedule of anot
     const nested = { do: 'parallel', steps: [step({ device: 'plant1.lamp' }), step(target)] };
     await refused(narrow('PUT', '/v1/scenes/night', scene(nested)), 403, /expected a token that may command plant1\./);
   }
+  // A scene that it runs has the rights of that person, too.
+  await ok(anna('PUT', '/v1/scenes/melt', scene(step({ device: 'plant1.furnace' }))));
+  const calling = scene({ do: 'scene', scene: 'melt' });
+  await refused(narrow('PUT', '/v1/scenes/night', calling), 403, /expected a token that may command plant1\.furnace/);
+  await ok(anna('PUT', '/v1/scenes/night', calling));
 });
 
 test('a token for a gateway is issued and rotated only by who may command the devices behind it', async () => {

@@ -1,9 +1,9 @@
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isDevicePath } from '@tailrace/protocol/path';
-import { floodLimits } from '@tailrace/rules/flood-limits';
+import { floodLimits, floodRuleId } from '@tailrace/rules/flood-limits';
 import { AlarmRate } from './alarm-rate.ts';
-import { areaOf, areaOfFlood, floodDeviceOf, floodRuleId } from './flood-rule.ts';
+import { areaOf, areaOfFlood, floodDeviceOf } from './flood-rule.ts';
 
 const { Event, AlarmCause } = tailrace.v1;
 

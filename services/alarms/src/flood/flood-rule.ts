@@ -12,10 +12,9 @@ const lastSegment = '.alarm_flood';
 /** The reading of such a device: the alarms of the area in the last 10 minutes. */
 export const raisedTag = 'raised_10min';
 
-export { floodRuleId };
-
 /**
- * More than 10 alarms in 10 minutes, until there are fewer than 5. All numbers are integers. Its version is 0, so that
+ * More than 10 alarms in 10 minutes, until there are fewer than 5. A rule of the topic with its ID replaces it at the
+ * floods that it matches; no other rule matches a flood. All numbers are integers. Its version is 0, so that
  * the first version of a rule that replaces it is another one.
  */
 export const floodRule: CompiledRule = new CompiledRule({

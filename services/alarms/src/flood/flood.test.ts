@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
+import { floodRuleId } from '@tailrace/rules/flood-limits';
 import { ruleFrom } from '@tailrace/rules/rule';
 import { RuleSet } from '../rules/rule-set.ts';
 import { AlarmRate } from './alarm-rate.ts';
-import { areaOf, floodDeviceOf, floodRule, floodRuleId, isFloodDevice } from './flood-rule.ts';
+import { areaOf, floodDeviceOf, floodRule, isFloodDevice } from './flood-rule.ts';
 
 const minuteMs = 60_000;
 

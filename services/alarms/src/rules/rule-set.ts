@@ -2,7 +2,8 @@ import { patternMatches } from '@tailrace/protocol/pattern';
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '@tailrace/rules/evaluation/compiled-rule';
-import { floodRule, floodRuleId, isFloodDevice } from '../flood/flood-rule.ts';
+import { floodRuleId } from '@tailrace/rules/flood-limits';
+import { floodRule, isFloodDevice } from '../flood/flood-rule.ts';
 import { DeviceDirectory } from './device-directory.ts';
 
 /**

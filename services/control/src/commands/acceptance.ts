@@ -121,10 +121,11 @@ export class Acceptance {
   }
 
   /** Resolves with the command that the sender has submitted under the key. Rejects with `conflict` for another one. */
-  async known(requester: Requester, submission: CommandSubmission): Promise<Command | undefined> {
+  async known(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand | undefined> {
     const { context } = this.#options;
     const [facts] = await read(context.database, [{ requester, submission }], context.clock.now());
-    return knownOf(submission, facts!);
+    const known = knownOf(submission, facts!);
+    return known && { ...known, isRegistered: facts!.isRegistered };
   }
 
   /** Resolves with the command as it would be accepted. Its number is 0. Rejects with `conflict` for a lease. */

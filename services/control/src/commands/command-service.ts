@@ -70,7 +70,7 @@ export class CommandService {
     // A sender that had no connection at its deadline asks what became of it.
     if (submission.deadline <= nowMs) {
       const known = await acceptance.known(requester, submission);
-      if (known !== undefined) return { ...known, isRegistered: true };
+      if (known !== undefined) return known;
     }
     assertSubmission(submission, requester, nowMs);
     const refused = { action: 'command.refused', target: device, details: { key, name, params: submission.params } };
@@ -85,7 +85,7 @@ export class CommandService {
       await this.#assertOpen();
       if (submission.dryRun) return await this.#dryRun(requester, submission);
       const checked = await this.#checked(requester, submission);
-      if (checked.known !== undefined) return { ...checked.known, isRegistered: true };
+      if (checked.known !== undefined) return checked.known;
       const { details } = checked;
       const { command, isClaimed, isRegistered } = await acceptance.accept({ requester, submission, details });
       if (isClaimed) work.take(command);
@@ -179,7 +179,7 @@ export class CommandService {
   async #checked(
     requester: Requester,
     submission: CommandSubmission,
-  ): Promise<{ readonly known?: Command; readonly details: Readonly<Record<string, unknown>> }> {
+  ): Promise<{ readonly known?: SubmittedCommand; readonly details: Readonly<Record<string, unknown>> }> {
     if (!hasCondition(submission)) return { details: {} };
     const { acceptance, conditions } = this.#options;
     const known = await acceptance.known(requester, submission);
@@ -191,7 +191,7 @@ export class CommandService {
   /** Resolves with the command as it would be accepted. Its number is 0. */
   async #dryRun(requester: Requester, submission: CommandSubmission): Promise<SubmittedCommand> {
     const { known } = await this.#checked(requester, submission);
-    if (known !== undefined) return { ...known, isRegistered: true };
+    if (known !== undefined) return known;
     return await this.#options.acceptance.dryRun(requester, submission);
   }
 

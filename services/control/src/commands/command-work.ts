@@ -80,7 +80,7 @@ export class CommandWork {
   readonly #ingest: IngestClient;
   readonly #changes: Batches<PendingEvents, ChangedCommand>;
   readonly #requests: Batches<NodeRequest, boolean>;
-  readonly #turns: Batches<string, Command | undefined>;
+  readonly #claims: Batches<string, Command | undefined>;
   readonly #subscriptions: BusSubscription[] = [];
   /** Devices of the commands that this process has requested or checked. */
   readonly #followed = new Map<string, string>();
@@ -114,7 +114,7 @@ export class CommandWork {
         return items.map(({ command }) => noted.has(command.id));
       },
     });
-    this.#turns = new Batches({
+    this.#claims = new Batches({
       async run(devices) {
         const claimed = await claimNextOf(database, devices, worker, clock.now() + workTimes.claimMs);
         return devices.map((device) => claimed.find((command) => command.device === device));
@@ -170,7 +170,7 @@ export class CommandWork {
   takeNext(device: string): void {
     // One after the other of a device, so that two of them do not claim the same command.
     void this.#step(`next of ${device}`, async () => {
-      const next = await this.#turns.add(device);
+      const next = await this.#claims.add(device);
       if (next !== undefined) this.take(next);
     });
   }

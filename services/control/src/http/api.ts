@@ -157,7 +157,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     const contentType = String(request.headers['content-type'] ?? '').split(';')[0]!;
     let { error, status } = refusalFrom(thrown, { contentType, contentTypes });
     const { method, requester } = request;
-    if (requester !== null && method !== 'GET') {
+    if (requester !== null && method !== 'GET' && method !== 'HEAD') {
       const path = request.url.replace(/^\/v1\/|\?.*$/g, '');
       await onRefused(requester, { method, path }, error).catch((failure: unknown) => {
         ({ error, status } = refusalFrom(failure, { contentType, contentTypes }));

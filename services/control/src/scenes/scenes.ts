@@ -101,7 +101,6 @@ export class Scenes {
     assertTargetsOfTenant(requester, fields);
     const { context } = this.#options;
     return await act(context, async (transaction) => {
-      await assertMayCommandTargets(transaction, requester, fields);
       await lockScenes(transaction);
       const [before] = await findScenes(transaction, [id]);
       if (before !== undefined && !isOwn(requester, before))
@@ -121,6 +120,8 @@ export class Scenes {
       assertScene(scene);
       const scenes = new Map((await withCalled(transaction, requester, [scene])).map((each) => [each.id, each]));
       assertNoCycle(id, scenes);
+      // A scene that it runs has the rights of the same person.
+      for (const each of scenes.values()) await assertMayCommandTargets(transaction, requester, each);
       await storeScene(transaction, scene);
       const sha256 = createHash('sha256').update(JSON.stringify(fields)).digest('hex');
       const details = { version: scene.version, name: fields.name, sha256 };

@@ -9,14 +9,13 @@ const none = { state: undefined, error: undefined, retryError: undefined, isPend
 const away = error('unavailable', 'control: expected an answer, got none');
 
 test('a refusal has times of this clock, and an outage neither addresses nor a note that cannot help', () => {
-  const message =
-    'plant1.line2.press1: expected no other lease, got plant1.line2.press1 of "anna" until 2026-03-01T18:30:00.000Z';
-  const until = Date.parse('2026-03-01T18:30:00Z');
+  const message = 'commands are off since 2026-03-01T16:30:00.000Z, by anna';
+  const since = Date.parse('2026-03-01T16:30:00Z');
   assert.equal(
-    refusalText(error('conflict', message), nowMs),
-    `plant1.line2.press1: expected no other lease, got plant1.line2.press1 of "anna" until ${shownTime(until, nowMs)}`,
+    refusalText(error('forbidden', message), nowMs),
+    `commands are off since ${shownTime(since, nowMs)}, by anna`,
   );
-  const outage = error('unavailable', 'database: cannot connect: connect ECONNREFUSED 127.0.0.1:25226');
+  const outage = error('unavailable', 'database: cannot connect: ECONNREFUSED');
   assert.equal(refusalText(outage, nowMs), 'Control is not available at present. Try again.');
   assert.equal(needsNote(outage), false);
   const noteless = error(

@@ -63,7 +63,11 @@ export function LeaseLine({
             class="plain"
             disabled={isBusy.value}
             data-action={action}
-            title={action === 'release' ? '' : 'For 10 minutes only you may command this device'}
+            title={
+              action === 'release'
+                ? ''
+                : `For ${leaseMs / 60_000} minutes only you may command ${action === 'acquire' ? path : lease?.scope}`
+            }
             onClick={() => request(action)}
           >
             {words[action]}

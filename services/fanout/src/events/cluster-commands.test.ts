@@ -8,17 +8,17 @@ import { settle, withCluster } from '../../test/cluster-load.ts';
 const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
 const states = ['accepted', 'sent', 'delivered', 'done'] as const;
 
-interface Sent {
+interface WatchedCommand {
   readonly id: string;
   readonly device: string;
-  /** Transitions in the log, and the last one that its sender got. */
+  /** Transitions in the log; `seen`: the number of the last one that the watcher got. */
   appended: number;
   seen: number;
 }
 
-/** Commands whose senders are at one node, which is never killed. */
+/** Commands whose watchers are at one node, which is never killed. */
 class Commands {
-  readonly all: Sent[] = [];
+  readonly all: WatchedCommand[] = [];
   readonly #cluster: Cluster;
   readonly #node: ClusterNode;
 
@@ -27,8 +27,8 @@ class Commands {
     this.#node = node;
   }
 
-  send(device: string): void {
-    const command: Sent = { id: `c${this.all.length}`, device, appended: 0, seen: 0 };
+  watch(device: string): void {
+    const command: WatchedCommand = { id: `c${this.all.length}`, device, appended: 0, seen: 0 };
     const stop = this.#node.eventHub.watchCommands(device, (event) => {
       if (event.kind !== 'command' || event.transition.id !== command.id) return;
       command.seen = Math.max(command.seen, event.transition.number);
@@ -37,14 +37,14 @@ class Commands {
     this.all.push(command);
   }
 
-  async advance(command: Sent): Promise<void> {
+  async advance(command: WatchedCommand): Promise<void> {
     const { id, device } = command;
     const state = states[command.appended++]!;
     const transition = { id, key: id, device, number: command.appended, state, time: this.#cluster.clock.now() };
     await this.#cluster.appendEvent(device, commandEvent(transition));
   }
 
-  get open(): readonly Sent[] {
+  get open(): readonly WatchedCommand[] {
     return this.all.filter(({ appended }) => appended < states.length);
   }
 }
@@ -108,7 +108,7 @@ class Trouble {
 }
 
 for (let seed = 1; seed <= 6; seed++)
-  test(`the sender of a command gets its final state, whatever log, network and other nodes do (seed ${seed})`, () =>
+  test(`a watcher of a command gets its final state, whatever log, network and other nodes do (seed ${seed})`, () =>
     withCluster(
       ['a', 'b', 'c'],
       async (cluster, [node, , other]) => {
@@ -116,7 +116,7 @@ for (let seed = 1; seed <= 6; seed++)
         const commands = new Commands(cluster, node!);
         const trouble = new Trouble(cluster, node!, other!);
         for (let i = 0; i < 200; i++) {
-          if (random() < 0.3) commands.send(devices[Math.floor(random() * devices.length)]!);
+          if (random() < 0.3) commands.watch(devices[Math.floor(random() * devices.length)]!);
           for (const command of commands.open) if (random() < 0.3) await commands.advance(command);
           await trouble.change(random(), random);
           await cluster.clock.advance(20 + random() * 300);
