@@ -204,7 +204,9 @@ export function createControl(options: ControlOptions): Control {
       if (servesApi)
         api = await createApi({
           ...{ settings: config, credentials, tracing, logger, metrics, routes: registerRoutes },
-          onRefused: (requester, request, error) => journalRefusal(context, requester, request, error),
+          // Of what has no more specific entry.
+          onRefused: (requester, { method, path }, error) =>
+            journalRefusal(context, requester, { action: 'request.refused', target: path, details: { method } }, error),
         });
       if (state !== 'new') return;
       if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');

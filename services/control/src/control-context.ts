@@ -61,53 +61,48 @@ export async function act<T>(context: ActContext, work: (transaction: Transactio
 
 /** Refusals by rights, and by what others do. Further ones are errors in a request, or of the installation. */
 const auditedRefusals: ReadonlySet<ErrorCode> = new Set(['forbidden', 'conflict']);
-/** Of the target of a refusal. */
-const targetCharactersMax = 300;
 /** Refusals that have their entry, or are counted. */
 const journaled = new WeakSet<object>();
 
+/** What was refused, for its entry. */
+export type Refused = Pick<AuditEntry, 'action' | 'target'> & Partial<Pick<AuditEntry, 'details'>>;
+
 /**
- * Runs `work`, and journals its refusal, if it is one: `forbidden` and `conflict`. Of a subject that is refused too
- * often further ones are counted, and the next entry has their number. Rejects with the refusal; with the error of the
- * database if it cannot be journaled.
+ * Runs `work`, and journals its refusal. Rejects with the refusal; with the error of the database if it cannot be
+ * journaled.
  */
 export async function orRefused<T>(
   context: ActContext,
   requester: Requester,
-  refused: Pick<AuditEntry, 'action' | 'target'> & Partial<Pick<AuditEntry, 'details'>>,
+  refused: Refused,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!isTailraceError(error) || !auditedRefusals.has(error.code) || journaled.has(error)) throw error;
-    journaled.add(error);
-    const omitted = context.refusals.take(requester.subject);
-    if (omitted === undefined) throw error;
-    const { code, message } = error;
-    const { action, target, details } = refused;
-    const entry = entryOf(requester, {
-      ...{ time: context.clock.now(), action, target, result: 'refused' },
-      details: { ...details, code, message, ...(omitted === 0 ? {} : { omittedBefore: omitted }) },
-    });
-    await act(context, async () => ({ result: undefined, acts: [{ key: target, entry }] }));
+    if (isTailraceError(error)) await journalRefusal(context, requester, refused, error);
     throw error;
   }
 }
 
 /**
- * Journals the refusal of a request over HTTP, unless it has its entry already: of what has no more specific one.
- * Rejects as the database does.
+ * Journals an error, once, if it is a refusal: `forbidden` and `conflict`. Of a subject that is refused too often
+ * further ones are counted, and the next entry has their number. Rejects as the database does.
  */
 export async function journalRefusal(
   context: ActContext,
   requester: Requester,
-  { method, path }: { readonly method: string; readonly path: string },
+  { action, target, details }: Refused,
   error: TailraceError,
 ): Promise<void> {
-  const refused = { action: 'request.refused', target: path.slice(0, targetCharactersMax), details: { method } };
-  const rethrow = () => Promise.reject(error);
-  await orRefused(context, requester, refused, rethrow).catch((thrown: unknown) => {
-    if (thrown !== error) throw thrown;
+  const { code, message } = error;
+  if (!auditedRefusals.has(code) || journaled.has(error)) return;
+  journaled.add(error);
+  const omitted = context.refusals.take(requester.subject);
+  if (omitted === undefined) return;
+  const entry = entryOf(requester, {
+    ...{ time: context.clock.now(), action, target, result: 'refused' },
+    details: { ...details, code, message, ...(omitted === 0 ? {} : { omittedBefore: omitted }) },
   });
+  await act(context, async () => ({ result: undefined, acts: [{ key: target, entry }] }));
 }

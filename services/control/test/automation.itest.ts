@@ -4,10 +4,11 @@ import { eventually } from '@tailrace/testkit/eventually';
 import type { ControlContext } from '../src/control-context.ts';
 import { Registry } from '../src/registry/registry.ts';
 import {
-  type Answer,
   type ControlFixture,
   createControlFixture,
+  ok,
   type RunningControl,
+  refused,
   tokenOf,
 } from './control-fixture.ts';
 import { FanoutNode } from './fanout-node.ts';
@@ -49,18 +50,6 @@ after(async () => {
 
 const send = (method: string, path: string, body?: unknown, token = engineer) =>
   control.request(token, method, path, body);
-
-async function ok(answer: Promise<Answer>) {
-  const { status, body } = await answer;
-  assert.ok(status < 300, `${status} ${JSON.stringify(body)}`);
-  return body;
-}
-
-async function refused(answer: Promise<Answer>, status: number, message: RegExp): Promise<void> {
-  const { status: got, body } = await answer;
-  assert.equal(got, status, JSON.stringify(body));
-  assert.match(body.error.message, message);
-}
 
 const set = (device: string, params: object, more: object = {}) => ({
   do: 'command',

@@ -156,3 +156,16 @@ async function request(url: string, token: string, method: string, path: string,
 export function commandBody(fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return { id: randomUUID(), device: 'plant1.press7', name: 'set', params: { speed: 12 }, ...fields };
 }
+
+/** Resolves with the body of an answer. Rejects for one of 300 and above. */
+export async function ok(answer: Promise<Answer>) {
+  const { status, body } = await answer;
+  assert.ok(status < 300, `${status} ${JSON.stringify(body)}`);
+  return body;
+}
+
+export async function refused(answer: Promise<Answer>, status: number, message: RegExp): Promise<void> {
+  const { status: got, body } = await answer;
+  assert.equal(got, status, JSON.stringify(body));
+  assert.match(body.error.message, message);
+}

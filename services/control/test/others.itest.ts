@@ -5,10 +5,11 @@ import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
 import { refusalLimits } from '../src/audit/refusal-limit.ts';
 import {
-  type Answer,
   type ControlFixture,
   createControlFixture,
+  ok,
   type RunningControl,
+  refused,
   tokenOf,
   tokenSecret,
 } from './control-fixture.ts';
@@ -38,18 +39,6 @@ async function engineerOf(subject: string, pattern: string, tenant?: string) {
 async function engineerToken(subject: string, seen: string, commanded: string, tenant?: string): Promise<string> {
   const rights = { command: [commanded], subscribe: [seen], publish: [], roles, expiresInMs: 600_000 };
   return await issueToken({ secret: tokenSecret, subject, ...rights, ...(tenant && { tenant }) });
-}
-
-async function ok(answer: Promise<Answer>) {
-  const { status, body } = await answer;
-  assert.ok(status < 300, `${status} ${JSON.stringify(body)}`);
-  return body;
-}
-
-async function refused(answer: Promise<Answer>, status: number, message: RegExp): Promise<void> {
-  const { status: got, body } = await answer;
-  assert.equal(got, status, JSON.stringify(body));
-  assert.match(body.error.message, message);
 }
 
 const hot = (pattern: string) => ({

@@ -1,3 +1,5 @@
+import { floodLimits } from '@tailrace/rules/flood-limits';
+
 /**
  * Numbers of ISA-18.2 and EEMUA 191 on how many alarms people get, and which of them are of no use.
  *
@@ -6,9 +8,9 @@
  * 10 minutes instead.
  */
 export const kpiLimits = {
-  periodMs: 600_000,
-  floodAbove: 10,
-  floodStopsBelow: 5,
+  periodMs: floodLimits.windowMs,
+  floodAbove: floodLimits.startAbove,
+  floodStopsBelow: floodLimits.stopBelow,
   standingMs: 86_400_000,
   chatterRaises: 3,
   chatterMs: 60_000,

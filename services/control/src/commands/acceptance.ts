@@ -1,5 +1,4 @@
 import type { Queryable, Transaction } from '@tailrace/database/database';
-import type { CommandValue } from '@tailrace/protocol/device-command';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { Batches } from '../batches.ts';
 import { act, type ControlContext, type Done } from '../control-context.ts';
@@ -24,24 +23,13 @@ import type { MarkedCommands } from './marked-commands.ts';
  */
 
 /** A command as its sender submits it. */
-export interface CommandSubmission {
-  /** The sender's: the same key is the same command. */
-  readonly key: string;
-  readonly device: string;
-  /** '' for none. */
-  readonly via: string;
-  readonly name: string;
-  readonly params: Readonly<Record<string, CommandValue>>;
-  readonly qos: 0 | 1 | 2;
-  /** Epoch ms. */
-  readonly deadline: number;
+export interface CommandSubmission
+  extends Pick<
+    Command,
+    'key' | 'device' | 'via' | 'name' | 'params' | 'qos' | 'deadline' | 'onlyIf' | 'seen' | 'replaces'
+  > {
   /** Fencing token of the lease that the sender holds; 0 for none. */
   readonly lease: number;
-  /** A CEL expression over the last values of the device; '' for none. */
-  readonly onlyIf: string;
-  /** By tag, the position of the last value that the sender has seen. */
-  readonly seen: Readonly<Record<string, number>>;
-  readonly replaces: boolean;
   readonly dryRun: boolean;
 }
 

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import type { ControlContext } from '../control-context.ts';
 import type { Api } from '../http/api.ts';
 import {
+  commandValueSchema,
   cursor,
   cursorSchema,
   deviceSchema,
   errorResponses,
   limitSchema,
   patternSchema,
-  commandValueSchema as valueSchema,
 } from '../http/query.ts';
 import { type Command, commandProgress, deadlineMsDefault } from './command.ts';
 import { onlyIfCharactersMax } from './command-condition.ts';
@@ -29,7 +29,7 @@ const submissionSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/)
     .describe('`set` writes the tags of `params`, by convention.'),
-  params: z.record(z.string().min(1).max(128), valueSchema).default({}),
+  params: z.record(z.string().min(1).max(128), commandValueSchema).default({}),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   deadline: timeSchema.optional().describe(`It is not sent afterwards. Default: ${deadlineMsDefault} ms from now.`),
   lease: z.int().min(0).default(0).describe('Fencing token of the lease that the sender holds; 0: none.'),
@@ -61,7 +61,7 @@ const commandSchema = z
     device: z.string(),
     via: z.string().optional(),
     name: z.string(),
-    params: z.record(z.string(), valueSchema),
+    params: z.record(z.string(), commandValueSchema),
     state: z.enum(commandProgress),
     awaits: z.enum(['confirmation', 'device', 'outcome']).optional(),
     final: z.boolean().describe('No transition follows.'),
@@ -73,8 +73,8 @@ const commandSchema = z
     code: z.string().optional(),
     message: z.string().optional(),
     confirmedBy: z.string().optional(),
-    before: valueSchema.optional(),
-    after: valueSchema.optional(),
+    before: commandValueSchema.optional(),
+    after: commandValueSchema.optional(),
   })
   .meta({ id: 'Command' });
 

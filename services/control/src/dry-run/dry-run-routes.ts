@@ -2,7 +2,8 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import type { Api } from '../http/api.ts';
 import { errorResponses, patternSchema } from '../http/query.ts';
-import type { DryRunService } from './dry-run-service.ts';
+import { dryRunBounds } from './dry-run.ts';
+import { type DryRunService, spanMsMax } from './dry-run-service.ts';
 
 const timeSchema = z.number().describe('Epoch ms.');
 const countSchema = z.int();
@@ -17,7 +18,7 @@ const requestSchema = z.strictObject({
   warmUpMs: z
     .int()
     .min(0)
-    .max(31 * 86_400_000)
+    .max(spanMsMax)
     .default(600_000)
     .describe('The rule is evaluated from this long before the span, without counting. A learnt band needs days.'),
 });
@@ -70,7 +71,7 @@ const resultSchema = z
     leftOut: z
       .array(
         z.object({
-          bound: z.enum(['devices', 'reports', 'time', 'activations', 'retention']),
+          bound: z.enum(dryRunBounds),
           limit: z.number().optional(),
           time: timeSchema
             .optional()

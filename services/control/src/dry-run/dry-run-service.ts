@@ -3,12 +3,12 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { ruleFrom } from '@tailrace/rules/rule';
 import { type ControlContext, orRefused } from '../control-context.ts';
 import { assertMaySee, assertRole, type Requester } from '../requester.ts';
-import { DryRun, type DryRunLimits, type DryRunResult, dryRunLimits } from './dry-run.ts';
+import { DryRun, type DryRunResult, dryRunBounds, dryRunLimits } from './dry-run.ts';
 import { attributesOf, inForceOf, storedRules } from './dry-run-store.ts';
 import type { ReportHistory } from './report-history.ts';
 
-/** Longest span, ms. */
-const spanMsMax = 31 * 86_400_000;
+/** Longest span, and longest warm-up before it, ms. */
+export const spanMsMax = 31 * 86_400_000;
 /** Dry runs of one process at once. Each takes a whole core. */
 const activeMax = 1;
 
@@ -25,11 +25,9 @@ export interface DryRunInput {
 export interface DryRunServiceOptions {
   readonly context: ControlContext;
   readonly history: ReportHistory;
-  readonly limits?: DryRunLimits;
 }
 
 const results = ['complete', 'bounded', 'refused', 'failed'] as const;
-const bounds = ['devices', 'reports', 'time', 'activations', 'retention'] as const;
 
 /** Dry runs of rules: who may have one, one at a time, and their metrics. */
 export class DryRunService {
@@ -54,7 +52,7 @@ export class DryRunService {
       bounds: metrics.counters(
         'tailrace_control_bounded_dry_runs_total',
         'Dry runs whose answer is incomplete, by the bound that has left something out.',
-        { values: { bound: bounds } },
+        { values: { bound: dryRunBounds } },
       ),
       seconds: metrics.histogram(
         'tailrace_control_dry_run_seconds',
@@ -85,7 +83,7 @@ export class DryRunService {
       throw new TailraceError('rate_limited', `dry runs: expected at most ${activeMax} of one process, got one more`);
     }
     this.#active++;
-    const { context, history, limits = dryRunLimits } = this.#options;
+    const { context, history } = this.#options;
     const { database, clock } = context;
     const startedMs = clock.monotonic();
     try {
@@ -98,7 +96,7 @@ export class DryRunService {
           inForceOf: (devices) => inForceOf(database, rule.id, devices),
         },
         AbortSignal.any([signal, this.#stop.signal]),
-        limits,
+        dryRunLimits,
       );
       const result = await dryRun.run();
       for (const { bound } of result.leftOut) this.#counts.bounds.with({ bound }).add();

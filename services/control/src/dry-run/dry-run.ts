@@ -52,7 +52,10 @@ export interface DryRunPorts {
   readonly yield: () => Promise<void>;
 }
 
-export type Bound = 'devices' | 'reports' | 'time' | 'activations' | 'retention';
+/** What may leave something out. */
+export const dryRunBounds = ['devices', 'reports', 'time', 'activations', 'retention'] as const;
+
+export type Bound = (typeof dryRunBounds)[number];
 
 /** What a bound has left out. */
 export interface LeftOut {

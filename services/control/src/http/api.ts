@@ -71,6 +71,8 @@ export interface ApiOptions {
 const bodyDepthMax = 64;
 /** Of a part of a path, as it is sent: a device path has up to 200. The default of Fastify is 100. */
 const paramCharactersMax = 300;
+/** Of the path of a refused request, in the audit. */
+const pathCharactersMax = 300;
 const timeouts = { headMs: 5_000, requestMs: 30_000, headCheckMs: 500, keepAliveMs: 75_000 } as const;
 /** What pages may send. */
 const corsRequests = {
@@ -158,7 +160,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     let { error, status } = refusalFrom(thrown, { contentType, contentTypes });
     const { method, requester } = request;
     if (requester !== null && method !== 'GET' && method !== 'HEAD') {
-      const path = request.url.replace(/^\/v1\/|\?.*$/g, '');
+      const path = request.url.replace(/^\/v1\/|\?.*$/g, '').slice(0, pathCharactersMax);
       await onRefused(requester, { method, path }, error).catch((failure: unknown) => {
         ({ error, status } = refusalFrom(failure, { contentType, contentTypes }));
       });

@@ -196,7 +196,8 @@ function visibleVersions(requester: Requester, versions: readonly RuleVersion[])
   });
 }
 
-function maySeeRule(requester: Requester, { devices }: Rule): boolean {
+/** Returns whether the requester may see a device of the rule. */
+export function maySeeRule(requester: Requester, { devices }: Pick<Rule, 'devices'>): boolean {
   return devices.some((pattern) => maySee(requester, pattern));
 }
 

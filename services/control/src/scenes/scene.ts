@@ -2,7 +2,7 @@ import type { CommandValue } from '@tailrace/protocol/device-command';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { plainText } from '@tailrace/rules/plain-text';
 import { z } from 'zod';
-import { commandValueSchema as valueSchema } from '../http/query.ts';
+import { commandValueSchema } from '../http/query.ts';
 import { idSchema, labelSchema, noteSchema, patternSchema, tagSchema } from '../registry/fields.ts';
 
 /*
@@ -30,7 +30,7 @@ export const failurePolicies = ['continue', 'stop', 'compensate'] as const;
 export type FailurePolicy = (typeof failurePolicies)[number];
 
 /** Values for the parameters of a scene. */
-export const sceneValuesSchema = z.record(tagSchema, valueSchema);
+export const sceneValuesSchema = z.record(tagSchema, commandValueSchema);
 
 const parameterName = z
   .string()
@@ -38,7 +38,7 @@ const parameterName = z
 
 const parameterSchema = z.strictObject({
   type: z.enum(['number', 'boolean', 'text']),
-  default: valueSchema.optional().describe('Absent: each run needs a value.'),
+  default: commandValueSchema.optional().describe('Absent: each run needs a value.'),
   min: z.number().optional(),
   max: z.number().optional(),
   unit: plainText(32).optional(),
@@ -46,7 +46,7 @@ const parameterSchema = z.strictObject({
 });
 
 /** A value of a command: as it is, or a parameter of the scene. */
-const argumentSchema = z.union([valueSchema, z.strictObject({ parameter: parameterName })]);
+const argumentSchema = z.union([commandValueSchema, z.strictObject({ parameter: parameterName })]);
 const argumentsSchema = z.record(tagSchema, argumentSchema);
 
 const commandName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, "_" or "-"');

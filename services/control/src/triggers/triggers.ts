@@ -4,7 +4,8 @@ import { floodRuleId } from '@tailrace/rules/flood-limits';
 import type { Rule } from '@tailrace/rules/rule';
 import { type ActContext, act } from '../control-context.ts';
 import { actsAbout } from '../journal.ts';
-import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import { assertMaySee, assertRole, type Requester } from '../requester.ts';
+import { maySeeRule } from '../rules/rule-service.ts';
 import type { Scenes } from '../scenes/scenes.ts';
 import { assertVersion, lockId, ownOf } from '../stored-by-id.ts';
 import { type TriggerFields, triggerLimits } from './trigger.ts';
@@ -91,9 +92,7 @@ export const triggerAct = actsAbout('trigger');
 async function assertRules(queryable: Queryable, requester: Requester, rules: readonly string[]): Promise<void> {
   const sql = `SELECT id, body FROM rules WHERE id = ANY ($1::text[]) AND body <> ''`;
   const { rows } = await queryable.query<{ id: string; body: string }>(sql, [rules]);
-  const visible = rows.filter(({ body }) => {
-    return (JSON.parse(body) as Rule).devices.some((pattern) => maySee(requester, pattern));
-  });
+  const visible = rows.filter(({ body }) => maySeeRule(requester, JSON.parse(body) as Rule));
   const known = new Set([floodRuleId, ...visible.map(({ id }) => id)]);
   const index = rules.findIndex((id) => !known.has(id));
   if (index < 0) return;

@@ -1,4 +1,5 @@
 import type { LeaseTransition } from '@tailrace/client/control';
+import { matchesOne } from './token-claims.ts';
 
 /** Leases over a device: the last transition of each scope. */
 export type Leases = ReadonlyMap<string, LeaseTransition>;
@@ -14,8 +15,7 @@ export function withLease(leases: Leases, transition: LeaseTransition): Leases {
 export function leaseOver(device: string, leases: Leases, nowMs: number): LeaseTransition | undefined {
   for (const lease of leases.values()) {
     const { scope, holder, until = 0 } = lease;
-    const covers = scope.endsWith('>') ? device.startsWith(scope.slice(0, -1)) : scope === device;
-    if (covers && holder !== undefined && until > nowMs) return lease;
+    if (matchesOne([scope], device) && holder !== undefined && until > nowMs) return lease;
   }
   return undefined;
 }
